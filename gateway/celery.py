@@ -1,0 +1,58 @@
+"""The Celery application: at-least-once delivery of ids, one queue a Region, and a beat that sweeps.
+
+The broker is a hint. Every task may be lost, late or run twice: the operations table decides what is done.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
+
+app = Celery("gateway")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    task_time_limit=120,
+    task_soft_time_limit=90,
+    # Longer than any task or countdown; the restore sweep runs every 5 s, where the default runs every 100 s.
+    broker_transport_options={
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+    },
+    task_default_queue="default",
+    beat_schedule={
+        "sweep-operations": {
+            "task": "tenants.sweep_operations",
+            "schedule": 3.0,
+            # A sweep that waited longer than its period is of no use: the next one does its work.
+            "options": {"expires": 3.0},
+        },
+    },
+)
+app.autodiscover_tasks(["tenants"])
+
+
+@setup_logging.connect
+def use_our_logs(**_: Any) -> None:
+    """Workers log as web processes do."""
+    from gateway.logs import configure_logs  # noqa: PLC0415 - settings are not ready when this module loads
+
+    configure_logs()

@@ -1,0 +1,1 @@
+"""The registry: every table and every use case of the gateway."""

@@ -1,0 +1,72 @@
+"""TenantKey (one multi-Region key), RegionalKey (its related key in one Region), RegionRule (what a Region may do)."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from tenants.models.base import TenantRow
+from tenants.states import KeyRole, KeyTier
+
+EVERY_CLASS = "*"
+
+
+class TenantKey(TenantRow):
+    """One multi-Region key: what all its related keys share. `key_id` is `mrk-` and 32 hex digits once KMS made it."""
+
+    tier = models.CharField(max_length=12, choices=KeyTier.choices, default=KeyTier.DEDICATED)
+    key_id = models.CharField(max_length=64, blank=True)
+    primary_region = models.CharField(max_length=32)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            TenantRow.own_id("tenant_key_own_id"),
+            models.UniqueConstraint(fields=["tenant"], name="tenant_key_once"),
+            models.CheckConstraint(
+                condition=models.Q(tier__in=KeyTier.values), name="tenant_key_tier_known"
+            ),
+        ]
+
+
+class RegionalKey(TenantRow):
+    """The primary or a replica of a tenant's key in one Region. Key policy, aliases, tags and enabled state are each
+    Region's own in KMS, so they are rows here. Fingerprints are SHA-256 over the normalised key policy document."""
+
+    tenant_key = models.ForeignKey(
+        TenantKey, on_delete=models.PROTECT, related_name="regional_keys", db_constraint=False
+    )
+    region = models.CharField(max_length=32)
+    role = models.CharField(max_length=8, choices=KeyRole.choices)
+    arn = models.CharField(max_length=200, blank=True)
+    key_state = models.CharField(max_length=32, blank=True)
+    desired_fingerprint = models.CharField(max_length=64, blank=True)
+    applied_fingerprint = models.CharField(max_length=64, blank=True)
+    verified_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            TenantRow.own_id("regional_key_own_id"),
+            models.UniqueConstraint(fields=["tenant", "region"], name="regional_key_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=KeyRole.values), name="regional_key_role_known"
+            ),
+        ]
+
+
+class RegionRule(TenantRow):
+    """What one Region may do with a tenant's key: encrypt, and decrypt which classifications (`*` for every one)."""
+
+    region = models.CharField(max_length=32)
+    may_encrypt = models.BooleanField(default=True)
+    may_decrypt = ArrayField(models.CharField(max_length=40), default=list)
+
+    class Meta:
+        constraints = [
+            TenantRow.own_id("region_rule_own_id"),
+            models.UniqueConstraint(fields=["tenant", "region"], name="region_rule_once"),
+        ]
+
+    def allows_decrypt(self, classification: str) -> bool:
+        """Whether this Region may decrypt parts of that classification."""
+        return EVERY_CLASS in self.may_decrypt or classification in self.may_decrypt
