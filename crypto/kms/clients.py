@@ -1,0 +1,91 @@
+"""One boto3 client for each service, Region and plane, made when first needed and shared by all threads.
+
+boto3 clients are thread safe, sessions and the making of clients are not (boto3 guide, "Clients"), hence the lock.
+Every client names its Region: nothing here follows a default Region, so no call leaves the Region that was meant.
+"""
+
+from __future__ import annotations
+
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+from botocore.config import Config
+
+from crypto.conf import CryptoSettings
+
+if TYPE_CHECKING:
+    from types_boto3_kms import KMSClient
+    from types_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from types_boto3_ssm import SSMClient
+
+
+class Plane(StrEnum):
+    """Which role signs the request: use makes and opens data keys, admin makes and changes keys."""
+
+    USE = "use"
+    ADMIN = "admin"
+
+
+class KmsClients:
+    """Clients of KMS and of what stands beside it. Bounded: services x Regions x planes, never a client a tenant."""
+
+    def __init__(self, settings: CryptoSettings) -> None:
+        """Nothing is connected and no credential is looked up until a client is asked for."""
+        self._settings = settings
+        self._profiles = {Plane.USE: settings.use_profile, Plane.ADMIN: settings.admin_profile}
+        self._sessions: dict[Plane, Any] = {}
+        self._clients: dict[tuple[str, str, Plane], Any] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def settings(self) -> CryptoSettings:
+        """What these clients were made from."""
+        return self._settings
+
+    def kms(self, region: str, plane: Plane) -> KMSClient:
+        """KMS of that Region."""
+        return cast("KMSClient", self._client("kms", region, plane))
+
+    def tagging(self, region: str) -> ResourceGroupsTaggingAPIClient:
+        """Resource Groups Tagging API of that Region, which finds keys by tag."""
+        client = self._client("resourcegroupstaggingapi", region, Plane.ADMIN)
+        return cast("ResourceGroupsTaggingAPIClient", client)
+
+    def ssm(self, region: str) -> SSMClient:
+        """Parameter Store of that Region."""
+        return cast("SSMClient", self._client("ssm", region, Plane.ADMIN))
+
+    def _client(self, service: str, region: str, plane: Plane) -> Any:
+        place = (service, region, plane)
+        with self._lock:
+            if place not in self._clients:
+                endpoints = (
+                    self._settings.ssm_endpoints
+                    if service == "ssm"
+                    else self._settings.kms_endpoints
+                )
+                self._clients[place] = self._session(plane).client(
+                    service,
+                    region_name=region,
+                    endpoint_url=endpoints.get(region),
+                    config=self._config(),
+                )
+            return self._clients[place]
+
+    def _session(self, plane: Plane) -> Any:  # the stubs know each service by a literal name only
+        if plane not in self._sessions:
+            self._sessions[plane] = boto3.Session(profile_name=self._profiles[plane] or None)
+        return self._sessions[plane]
+
+    def _config(self) -> Config:
+        settings = self._settings
+        return Config(
+            connect_timeout=settings.connect_timeout_seconds,
+            read_timeout=settings.read_timeout_seconds,
+            # Never `adaptive`: its token bucket is shared by all tenants, so that one tenant's throttling slows others.
+            retries={"mode": "standard", "total_max_attempts": settings.total_max_attempts},
+            max_pool_connections=settings.max_pool_connections,
+            tcp_keepalive=True,
+        )

@@ -1,0 +1,32 @@
+"""Where tenants' key ARNs are published: AWS Systems Manager Parameter Store, in each Region for itself."""
+
+from __future__ import annotations
+
+from crypto.arn import KeyArn
+from crypto.errors import KeyNotFound
+from crypto.kms.clients import KmsClients
+from crypto.kms.translate import translated
+
+
+class KeyDirectory:
+    """Writes and reads the ARN of a tenant's key under a parameter name, with the admin role."""
+
+    def __init__(self, clients: KmsClients) -> None:
+        """`clients` decide Region, endpoint and credentials."""
+        self._clients = clients
+
+    def publish(self, *, region: str, name: str, arn: KeyArn) -> None:
+        """Put the parameter; writing the same again changes nothing but its version."""
+        with translated("ssm:PutParameter", region):
+            self._clients.ssm(region).put_parameter(
+                Name=name, Value=str(arn), Type="String", Overwrite=True
+            )
+
+    def find(self, *, region: str, name: str) -> KeyArn | None:
+        """The published ARN, or None."""
+        try:
+            with translated("ssm:GetParameter", region):
+                answer = self._clients.ssm(region).get_parameter(Name=name)
+        except KeyNotFound:
+            return None
+        return KeyArn.parse(answer["Parameter"]["Value"])
