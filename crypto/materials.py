@@ -114,10 +114,10 @@ class Materials:
         line = _line(key, context, b"")
         found = self._cache.get(key.tenant, key.epoch, line, lambda: self._take(key, context))
         if not self._use(found):
-            used_up = found.stored.id
+            used_up = found.messages > self._settings.data_key_max_messages
             self._cache.drop(line, found)
             found = self._cache.get(
-                key.tenant, key.epoch, line, lambda: self._take(key, context, used_up)
+                key.tenant, key.epoch, line, lambda: self._take(key, context, renew=used_up)
             )
             self._use(found)
         return found
@@ -145,15 +145,15 @@ class Materials:
         return fresh and key.stored.expires_at > self._clock()
 
     def _take(
-        self, key: TenantKeyRef, context: EncryptionContext, used_up: UUID | None = None
+        self, key: TenantKeyRef, context: EncryptionContext, *, renew: bool = False
     ) -> SealingKey:
         region = "" if context.purpose is Purpose.INDEX else self._settings.region
         slot = DataKeySlot(key.tenant, context.classification, context.purpose, region)
         stored = self._store.find_active(slot)
         if stored is None or not self._fits(stored, key):
             return self._generate(key, context, slot, shared=True)
-        if stored.id == used_up and context.purpose is not Purpose.INDEX:
-            # Still young, but this process has sealed its share of messages with it.
+        if renew and context.purpose is not Purpose.INDEX:
+            # The shared key is still young, but this process has sealed its share of messages with it.
             return self._generate(key, context, slot, shared=False)
         return self._shared(key, context, stored)
 
