@@ -42,6 +42,10 @@ class KeyAccessDenied(CryptoError):
     code = "key_access_denied"
 
 
+class CredentialsRefused(KeyAccessDenied):
+    """The request was not sent, or its signature was not accepted: this says nothing of what a policy allows."""
+
+
 class KeyUnusable(CryptoError):
     """The key is disabled, awaits deletion, or is of a kind that cannot do this."""
 

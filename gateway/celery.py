@@ -1,4 +1,4 @@
-"""The Celery application: at-least-once delivery of ids, one queue a Region, and a beat that sweeps.
+"""The Celery application: at-least-once delivery of ids, one queue a Region, and a beat that sweeps in each of them.
 
 The broker is a hint. Every task may be lost, late or run twice: the operations table decides what is done.
 """
@@ -10,6 +10,8 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging
+
+SWEEP_SECONDS = 3.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")
 
@@ -36,18 +38,27 @@ app.conf.update(
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 5,
-    },
-    task_default_queue="default",
-    beat_schedule={
-        "sweep-operations": {
-            "task": "tenants.sweep_operations",
-            "schedule": 3.0,
-            # A sweep that waited longer than its period is of no use: the next one does its work.
-            "options": {"expires": 3.0},
-        },
+        # Sending fails at once where the broker is down (by default it waits 6 s): the sweep sends again.
+        "max_retries": 0,
     },
 )
 app.autodiscover_tasks(["tenants"])
+
+
+@app.on_after_finalize.connect
+def sweep_in_each_region(sender: Celery, **_: Any) -> None:
+    """Beat sends each Region's worker its own sweep: a Region whose worker is dead stops no other Region's."""
+    from django.conf import settings  # noqa: PLC0415 - not ready when this module loads
+
+    for region in settings.GATEWAY_BROKER_REGIONS:
+        sender.add_periodic_task(
+            SWEEP_SECONDS,
+            sender.signature("tenants.sweep_operations"),
+            name=f"sweep-operations-{region}",
+            queue=region,
+            # A sweep that waited longer than its period is of no use: the next one does its work.
+            expires=SWEEP_SECONDS,
+        )
 
 
 @setup_logging.connect

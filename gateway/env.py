@@ -16,8 +16,8 @@ _env = FileAwareEnv(eager=False)
 
 def _text(name: str, default: str | None = None) -> str:
     # FileAwareEnv keeps the newline at the end of a secret's file.
-    value = _env.str(name) if default is None else _env.str(name, default)
-    return value.strip() if isinstance(value, str) else ""
+    value: str | None = _env.str(name) if default is None else _env.str(name, default)
+    return (value or "").strip()
 
 
 def _pairs(name: str) -> Mapping[str, str]:
@@ -85,6 +85,7 @@ class Environment:
     broker_regions: tuple[str, ...]
     operation_lease_seconds: int
     log_level: str
+    trust_request_id: bool
     static_root: str
     database: Database
     kms: Kms
@@ -140,6 +141,7 @@ def read_environment() -> Environment:
         broker_regions=_words("GATEWAY_BROKER_REGIONS", ",".join(regions)),
         operation_lease_seconds=_env.int("GATEWAY_OPERATION_LEASE_SECONDS", 30),
         log_level=_text("GATEWAY_LOG_LEVEL", "INFO"),
+        trust_request_id=_env.bool("GATEWAY_TRUST_REQUEST_ID", False),
         static_root=_text("GATEWAY_STATIC_ROOT", "staticfiles"),
         database=_database(),
         kms=_kms(),

@@ -6,19 +6,58 @@ position is used because the insert position may lie in log that is not yet sent
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from contextvars import ContextVar
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
+
+log = logging.getLogger(__name__)
 
 WRITER = "default"
 LOCAL = "local"
 WAIT_SECONDS = 0.05
+REST_SECONDS = 10.0
 _PATTERN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}\Z")
+# No reader ever gets there: reads of this request go to the writer.
+_UNREACHABLE = "FFFFFFFF/FFFFFFFF"
 
 required: ContextVar[str | None] = ContextVar("required_position", default=None)
 written: ContextVar[str | None] = ContextVar("written_position", default=None)
+
+
+class LocalReader:
+    """Whether this Region's reader answers. After a failure it rests; then one caller at a time tries it again, so
+    that the others do not all wait for a connection that does not come."""
+
+    def __init__(self) -> None:
+        self._rests_until = 0.0
+
+    def may_be_tried(self) -> bool:
+        """Whether the next read should go there."""
+        if not self._rests_until:
+            return True
+        now = time.monotonic()
+        if now < self._rests_until:
+            return False
+        self._rests_until = now + REST_SECONDS
+        return True
+
+    def failed(self) -> None:
+        """It could not be reached: reads go to the writer for a while."""
+        if not self._rests_until:
+            log.warning("The local reader does not answer; reads go to the writer.")
+        self._rests_until = time.monotonic() + REST_SECONDS
+
+    def answered(self) -> None:
+        """It works, perhaps again."""
+        if self._rests_until:
+            log.warning("The local reader answers again.")
+            self._rests_until = 0.0
+
+
+reader = LocalReader()
 
 
 def is_token(text: str) -> bool:
@@ -27,27 +66,46 @@ def is_token(text: str) -> bool:
 
 
 def note_write() -> None:
-    """Remember how far the writer's log reached, for the answer of this request and for its later reads."""
-    with connections[WRITER].cursor() as cursor:
-        cursor.execute("select pg_current_wal_flush_lsn()::text")
-        position = str(cursor.fetchone()[0])
+    """Remember how far the writer's log reached, for the answer of this request and for its later reads.
+
+    The write is already committed: where the position cannot be had, there is no token, and no error either.
+    """
+    position: str | None = None
+    try:
+        with connections[WRITER].cursor() as cursor:
+            cursor.execute("select pg_current_wal_flush_lsn()::text")
+            position = str(cursor.fetchone()[0])
+    except (DatabaseError, InterfaceError):
+        log.warning(
+            "The position of a committed write is unknown; this request reads from the writer."
+        )
+        connections[WRITER].close()
     written.set(position)
-    required.set(position)
+    required.set(position or _UNREACHABLE)
 
 
 def reader_alias() -> str:
     """The local reader when it has replayed what this caller must see, within 50 ms; otherwise the writer."""
     position = required.get()
-    if position is None:
-        return LOCAL
+    if position == _UNREACHABLE or not reader.may_be_tried():
+        return WRITER
+    try:
+        return LOCAL if position is None or _replays_in_time(position) else WRITER
+    except (DatabaseError, InterfaceError):
+        reader.failed()
+        connections[LOCAL].close()
+        return WRITER
+
+
+def _replays_in_time(position: str) -> bool:
     deadline = time.monotonic() + WAIT_SECONDS
     pause = 0.001
     while not _has_replayed(position):
         if time.monotonic() + pause > deadline:
-            return WRITER
+            return False
         time.sleep(pause)
         pause = min(pause * 1.6, 0.02)
-    return LOCAL
+    return True
 
 
 def _has_replayed(position: str) -> bool:

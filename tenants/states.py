@@ -34,6 +34,7 @@ class PlanKind(models.TextChoices):
 
     ONBOARDING = "onboarding"
     RULE_CHANGE = "rule_change"
+    VERIFICATION = "verification"
 
 
 class OperationKind(models.TextChoices):
@@ -44,12 +45,13 @@ class OperationKind(models.TextChoices):
     AWAIT_ENABLED = "await_enabled"
     APPLY_KEY_POLICY = "apply_key_policy"
     PUBLISH_KEY = "publish_key"
+    SEAL_CANARY = "seal_canary"
     VERIFY_KEY = "verify_key"
     ACTIVATE_TENANT = "activate_tenant"
 
 
 class OperationState(models.TextChoices):
-    """PLANNED waits for earlier positions; DUE may be claimed; RUNNING has a lease; the rest are final."""
+    """PLANNED waits for earlier positions; DUE may be claimed; RUNNING is leased to a worker; the rest are final."""
 
     PLANNED = "planned"
     DUE = "due"

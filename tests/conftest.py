@@ -1,31 +1,70 @@
-"""One real data plane for the whole run, and Django set up on it before any test module is imported."""
+"""One real data plane for the whole run: the first process starts it, migrates once, and stops it at the end.
+
+Parallel workers of pytest-xdist find it through the environment that they inherit.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
-if "GATEWAY_REGION" not in os.environ:  # the first process of the run; parallel workers inherit what it found
-    from tests import stack
+from sandbox.layout import Home
+from sandbox.processes import end_processes
+from sandbox.supervision import stop_supervisord
+from tests.stack import HOME, Stack
 
-    os.environ.update(stack.start())
+if TYPE_CHECKING:
+    from tests.cast import Cast
 
-import django  # noqa: E402
+STACK = pytest.StashKey[Stack]()
 
-django.setup()
 
-from tests.cast import Cast  # noqa: E402
+def pytest_configure(config: pytest.Config) -> None:
+    """Before any test module is imported: servers, the environment, Django, and (once a run) the tables."""
+    import django
+    from django.core.management import call_command
+
+    first = HOME not in os.environ
+    stack = Stack.start() if first else Stack.inherited()
+    config.stash[STACK] = stack
+    os.environ.update(stack.pytest_environment())
+    django.setup()
+    if first:
+        call_command("migrate", database="migrator", verbosity=0)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what this process started."""
+    if STACK in config.stash:
+        config.stash[STACK].stop()
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Where the servers are; `stack.env("worker", region)` is the environment of an extra process on them."""
+    return request.config.stash[STACK]
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """The home of another sandbox, for a test that starts and kills servers: all of it ends and is deleted."""
+    made = Home(Path(tempfile.mkdtemp(prefix="mrk-test-")))
+    yield made
+    stop_supervisord(made)
+    end_processes(made)
+    made.delete()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def database(django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+def database(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Real, committed transactions: every test makes tenants of its own, so nothing needs to be cleaned up."""
-    from django.core.management import call_command
-
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        call_command("migrate", database="migrator", verbosity=0)
+    with django_db_blocker.unblock():
         yield
 
 
@@ -37,17 +76,19 @@ def no_network_call_inside_a_transaction() -> Iterator[None]:
 
     send = URLLib3Session.send
 
-    def guarded(self: URLLib3Session, request: object) -> object:
+    def guarded(self: URLLib3Session, request: Any) -> Any:
         held = [alias for alias in connections if connections[alias].in_atomic_block]
         assert not held, f"AWS was called inside a transaction on {held}"
         return send(self, request)
 
-    URLLib3Session.send = guarded
-    yield
-    URLLib3Session.send = send
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(URLLib3Session, "send", guarded)
+        yield
 
 
 @pytest.fixture
 def cast() -> Cast:
     """Makes tenants: `cast.acme()`, `cast.globex()`, `cast.initech()`."""
+    from tests.cast import Cast
+
     return Cast()

@@ -1,61 +1,85 @@
-"""INTERIM (lead replaces it by the sandbox's own data plane): where the servers of a test run are."""
+"""The data plane of a test run: the sandbox's own, in a home and on ports of this run alone."""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
+import subprocess
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-REGIONS = ("us-east-2", "us-west-1", "eu-west-1")
-ACCOUNT = "111122223333"
+from sandbox import data_plane
+from sandbox.environment import MARK, Part, process_environment
+from sandbox.identities import ADMIN, AUDIT, credentials_path, use_profile, write_credentials
+from sandbox.layout import ACCOUNT, PRIMARY, REGIONS, Home
+from sandbox.ports import Ports, find_free
+from sandbox.postgres.roles import Connection, connect
+from sandbox.programs import data_plane as programs_of_data_plane
+
+__all__ = ["ACCOUNT", "HOME", "PORTS", "REGIONS", "Stack"]
+
+HOME = "GATEWAY_TEST_HOME"
+PORTS = "GATEWAY_TEST_PORTS"
 
 
-def start() -> dict[str, str]:
-    home = Path(tempfile.mkdtemp(prefix="mrk-tests-"))
-    from sandbox.kms import KmsStandIn  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where the servers of this run are, and the environment that processes on them need."""
 
-    users = {}
-    profiles = []
-    iam = "arn:aws:sts::111122223333:assumed-role"
+    home: Home
+    ports: Ports
+    supervisor: subprocess.Popen[bytes] | None = None
 
-    def allow(*actions: str) -> dict:
-        return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+    @classmethod
+    def start(cls) -> Stack:
+        """Start PostgreSQL in three Regions, the broker, KMS and Parameter Store; they end when this process does."""
+        home, ports = Home(Path(tempfile.mkdtemp(prefix="mrk-test-"))), find_free()
+        writer = data_plane.prepare(home, ports)
+        write_credentials(home, "all", [*map(use_profile, REGIONS), ADMIN, AUDIT])
+        programs = programs_of_data_plane(home, ports)
+        return cls(home, ports, data_plane.start(home, ports, writer, programs, temporary=True))
 
-    def user(profile: str, role: str, policy: dict) -> None:
-        key = f"AKIA{profile.upper().replace('-', '')}"[:20].ljust(20, "X")
-        users[key] = {"secret": "s" * 40, "arn": f"{iam}/{role}/test", "account": ACCOUNT, "policy": policy}
-        profiles.append(f"[{profile}]\naws_access_key_id = {key}\naws_secret_access_key = {'s' * 40}\n")
+    @classmethod
+    def inherited(cls) -> Stack:
+        """The stack that another process of this run started."""
+        return cls(Home(Path(os.environ[HOME])), Ports(int(os.environ[PORTS])))
 
-    for region in REGIONS:
-        user(f"gateway-use-{region}", f"mrk-gateway-use-{region}", allow("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey"))
-    user("gateway-admin", "mrk-gateway-admin", allow("kms:CreateKey", "kms:ListKeys", "kms:ListAliases", "kms:TagResource", "kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:ReplicateKey", "kms:DescribeKey", "tag:GetResources"))
-    user("gateway-audit", "mrk-gateway-audit", allow("cloudtrail:LookupEvents", "kms:DescribeKey", "kms:ListKeys"))
-    (home / "identities.json").write_text(json.dumps(users))
-    (home / "credentials").write_text("\n".join(profiles))
-    (home / "config").write_text("")
-    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(home / "credentials")
-    os.environ["AWS_CONFIG_FILE"] = str(home / "config")
-    stand_in = KmsStandIn.running(home / "kms", home / "identities.json", REGIONS)
-    stand_in.__enter__()
-    start.keep = stand_in  # type: ignore[attr-defined]
-    endpoints = ",".join(f"{r}={u}" for r, u in stand_in.endpoints.items())
-    return {
-        "GATEWAY_ENVIRONMENT": "test", "GATEWAY_REGION": "us-east-2", "GATEWAY_REGIONS": ",".join(REGIONS),
-        "GATEWAY_SECRET_KEY": "x" * 50, "GATEWAY_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
-        "GATEWAY_COOKIES_NEED_HTTPS": "0",
-        "GATEWAY_DATABASE_NAME": "gateway", "GATEWAY_DATABASE_PASSWORD": "-",
-        "GATEWAY_WRITER_HOST": "127.0.0.1", "GATEWAY_WRITER_PORT": "17432",
-        "GATEWAY_READER_HOST": "127.0.0.1", "GATEWAY_READER_PORT": "17432",
-        "GATEWAY_DATABASE_SSLMODE": "disable", "GATEWAY_DATABASE_SSLROOTCERT": "-",
-        "GATEWAY_MIGRATION_USER": "gateway_owner", "GATEWAY_MIGRATION_PASSWORD": "-",
-        "GATEWAY_BROKER_URL": "memory://",
-        "GATEWAY_AWS_ACCOUNT_ID": ACCOUNT, "GATEWAY_KMS_ENDPOINTS": endpoints,
-        "GATEWAY_SSM_ENDPOINTS": ",".join(f"{r}=http://127.0.0.1:17430" for r in REGIONS),
-        "GATEWAY_KMS_USE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/mrk-gateway-use-{{region}}",
-        "GATEWAY_KMS_ADMIN_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/mrk-gateway-admin",
-        "GATEWAY_KMS_AUDIT_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/mrk-gateway-audit",
-        "GATEWAY_KMS_USE_PROFILE": "gateway-use-us-east-2", "GATEWAY_KMS_ADMIN_PROFILE": "gateway-admin",
-        "DJANGO_SETTINGS_MODULE": "gateway.settings",
-    }
+    def stop(self) -> None:
+        """Stop every server and delete the home. Only who started it can."""
+        if self.supervisor:
+            self.supervisor.terminate()
+            self.supervisor.wait(60)
+
+    def env(self, part: Part, region: str = PRIMARY) -> Mapping[str, str]:
+        """The environment of an extra process: `web`, `worker`, `beat` or `manage` of that Region."""
+        return process_environment(self.home, self.ports, part, region)
+
+    def pytest_environment(self) -> dict[str, str]:
+        """What the tests themselves run in: a worker of the primary Region that may also migrate and be any role."""
+        environment = {
+            **self.env("manage"),
+            **self.env("worker"),
+            "GATEWAY_ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
+            "AWS_SHARED_CREDENTIALS_FILE": credentials_path(self.home, "all"),
+            "PATH": os.environ["PATH"],
+            HOME: str(self.home.path),
+            PORTS: str(self.ports.base),
+        }
+        del environment[MARK]  # the tests are no process of the sandbox
+        return environment
+
+    def kms_endpoint(self, region: str) -> str:
+        """KMS of that Region."""
+        return f"http://127.0.0.1:{self.ports.kms(region)}"
+
+    @property
+    def kms_admin(self) -> str:
+        """Where the KMS stand-in takes orders and shows its events."""
+        return f"http://127.0.0.1:{self.ports.kms_admin}"
+
+    def connect(
+        self, region: str = PRIMARY, *, user: str = "postgres", database: str = "gateway"
+    ) -> Connection:
+        """A psycopg connection to that Region's server: as superuser, or as `gateway_app`, `gateway_owner`."""
+        return connect(self.home, self.ports, region, user=user, database=database)

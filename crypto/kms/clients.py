@@ -70,7 +70,7 @@ class KmsClients:
                     service,
                     region_name=region,
                     endpoint_url=endpoints.get(region),
-                    config=self._config(),
+                    config=self._config(plane),
                 )
             return self._clients[place]
 
@@ -79,13 +79,20 @@ class KmsClients:
             self._sessions[plane] = boto3.Session(profile_name=self._profiles[plane] or None)
         return self._sessions[plane]
 
-    def _config(self) -> Config:
+    def _config(self, plane: Plane) -> Config:
         settings = self._settings
+        administers = plane is Plane.ADMIN
         return Config(
             connect_timeout=settings.connect_timeout_seconds,
-            read_timeout=settings.read_timeout_seconds,
+            # Making and replicating a key takes KMS longer than using one.
+            read_timeout=settings.read_timeout_seconds * (4 if administers else 1),
             # Never `adaptive`: its token bucket is shared by all tenants, so that one tenant's throttling slows others.
-            retries={"mode": "standard", "total_max_attempts": settings.total_max_attempts},
+            # The admin plane never repeats a call by itself. CreateKey takes no idempotency token: repeated after a
+            # lost answer it would make a second key. The operation that made the call looks first, and then repeats.
+            retries={
+                "mode": "standard",
+                "total_max_attempts": 1 if administers else settings.total_max_attempts,
+            },
             max_pool_connections=settings.max_pool_connections,
             tcp_keepalive=True,
         )

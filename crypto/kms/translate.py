@@ -14,6 +14,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 
 from crypto.errors import (
+    CredentialsRefused,
     CryptoError,
     DecryptionFailed,
     KeyAccessDenied,
@@ -27,9 +28,11 @@ from crypto.errors import (
 _BY_CODE: dict[str, type[CryptoError]] = {
     "AccessDeniedException": KeyAccessDenied,
     "AccessDenied": KeyAccessDenied,
-    "UnrecognizedClientException": KeyAccessDenied,
-    "InvalidClientTokenId": KeyAccessDenied,
-    "ExpiredTokenException": KeyAccessDenied,
+    "UnrecognizedClientException": CredentialsRefused,
+    "InvalidClientTokenId": CredentialsRefused,
+    "ExpiredTokenException": CredentialsRefused,
+    "InvalidSignatureException": CredentialsRefused,
+    "IncompleteSignatureException": CredentialsRefused,
     "NotFoundException": KeyNotFound,
     "ParameterNotFound": KeyNotFound,
     "AlreadyExistsException": KeyAlreadyExists,
@@ -73,7 +76,7 @@ def translated(action: str, region: str) -> Iterator[None]:
         raise KmsRequestInvalid(f"{action} in {region}: an argument has the wrong form.") from error
     except BotoCoreError as error:
         # No credentials, no profile, no Region: a fault of the deployment, not of the message.
-        raise KeyAccessDenied(
+        raise CredentialsRefused(
             f"{action} in {region}: not sent ({type(error).__name__})."
         ) from error
 

@@ -77,6 +77,8 @@ STATEMENTS = [
     "revoke all on tenants_operatorkey from gateway_app;",
     "grant select, insert, update on tenants_operatorkey to gateway_fleet;",
     "grant select, insert, update on tenants_user to gateway_app, gateway_fleet;",
+    # Processes compare the history of migrations with what they need; only the owner writes it.
+    "revoke insert, update, delete on django_migrations from gateway_app;",
     tenant_key("regionalkey", "tenant_key_id", "tenantkey"),
     tenant_key("record", "collection_id", "collection"),
     tenant_key("sealedpart", "record", "record", cascade=True),

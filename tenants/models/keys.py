@@ -8,8 +8,6 @@ from django.db import models
 from tenants.models.base import TenantRow
 from tenants.states import KeyRole, KeyTier
 
-EVERY_CLASS = "*"
-
 
 class TenantKey(TenantRow):
     """One multi-Region key: what all its related keys share. `key_id` is `mrk-` and 32 hex digits once KMS made it."""
@@ -66,7 +64,3 @@ class RegionRule(TenantRow):
             TenantRow.own_id("region_rule_own_id"),
             models.UniqueConstraint(fields=["tenant", "region"], name="region_rule_once"),
         ]
-
-    def allows_decrypt(self, classification: str) -> bool:
-        """Whether this Region may decrypt parts of that classification."""
-        return EVERY_CLASS in self.may_decrypt or classification in self.may_decrypt

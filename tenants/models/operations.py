@@ -12,7 +12,9 @@ class KeyOperation(TenantRow):
     """Equal positions run in parallel; the next position starts when all before are done.
 
     `region` is the Region that the step is about, `run_region` the Region whose worker runs it: only a process in a
-    Region can prove what that Region's own role may do. `error` is a code and a sentence, never a value."""
+    Region can prove what that Region's own role may do. `next_attempt_at` is when a worker may claim it: when it is
+    due, and once claimed, when the lease runs out. `attempts` counts claims and fences off a worker that lost its
+    lease; `failures` counts failed tries in a row. `error` is a code and a sentence, never a value."""
 
     plan_id = models.UUIDField()
     plan = models.CharField(max_length=16, choices=PlanKind.choices)
@@ -24,8 +26,8 @@ class KeyOperation(TenantRow):
         max_length=10, choices=OperationState.choices, default=OperationState.PLANNED
     )
     attempts = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
     result = models.JSONField(default=dict)
     error = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)

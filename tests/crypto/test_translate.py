@@ -14,6 +14,7 @@ from botocore.exceptions import (
 from botocore.session import Session
 
 from crypto.errors import (
+    CredentialsRefused,
     CryptoError,
     DecryptionFailed,
     KeyAccessDenied,
@@ -59,7 +60,9 @@ CASES = [
     (ConnectTimeoutError(endpoint_url="http://x"), KeyUnavailable),
     (ReadTimeoutError(endpoint_url="http://x"), KeyUnavailable),
     (ParamValidationError(report="x"), KmsRequestInvalid),
-    (NoCredentialsError(), KeyAccessDenied),
+    (answer("UnrecognizedClientException"), CredentialsRefused),
+    (answer("InvalidSignatureException"), CredentialsRefused),
+    (NoCredentialsError(), CredentialsRefused),
 ]
 
 

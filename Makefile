@@ -1,0 +1,93 @@
+# Everything a person does here, by name: `make help`.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_NO_INPUT = 1
+
+BIN := .venv/bin
+# The first Python 3.11 that can make a virtual environment.
+PYTHON ?= $(shell for python in python3.11 /usr/local/bin/python3.11 /usr/bin/python3.11 python3 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	&& command -v $$python && break; done)
+NO_PYTHON = Python 3.11 with venv was not found. Install it (Debian: apt-get install python3.11-venv), \
+	or name it: make PYTHON=/path/to/python3.11
+SANDBOX := $(BIN)/python -m sandbox
+# The configuration of the sandbox, for tools that load Django's settings. Nothing needs to run for it.
+CONFIGURED := settings="$$($(SANDBOX) env manage)" && eval "$$settings" &&
+
+##@ Run
+
+.PHONY: up
+up: .venv/.installed .venv-aws/.installed ## Start all of it on this machine [PORTS=28000] [DETACH=1]; Ctrl-C stops it
+	@$(SANDBOX) up $(if $(PORTS),--ports $(PORTS)) $(if $(filter-out 0,$(DETACH)),--detach)
+
+.PHONY: down
+down: .venv/.installed ## Stop it
+	@$(SANDBOX) down
+
+.PHONY: status
+status: .venv/.installed ## Show what runs
+	@$(SANDBOX) status
+
+.PHONY: logs
+logs: .venv/.installed ## Show the logs, and follow them in a terminal [NAME=worker-us-east-2]
+	@$(SANDBOX) logs $(NAME)
+
+.PHONY: reset
+reset: .venv/.installed ## Stop it and delete all keys and data [YES=1]
+	@$(SANDBOX) reset $(if $(filter-out 0,$(YES)),--yes)
+
+##@ Develop
+
+.PHONY: test
+test: .venv/.installed .venv-aws/.installed ## Run the tests on real servers [ARGS="-k search -x"]
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: .venv/.installed ## Format, lint, types, layers, migrations, Django's own checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@$(CONFIGURED) set -x && $(BIN)/mypy .
+	$(BIN)/lint-imports
+	@$(CONFIGURED) set -x && $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@$(CONFIGURED) set -x && $(BIN)/python manage.py check --fail-level WARNING
+
+.PHONY: fmt
+fmt: .venv/.installed ## Format, and repair what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+COMPILE = $(BIN)/uv pip compile --quiet --cache-dir .venv/.uv --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+.PHONY: lock
+lock: .venv/.installed ## Compile the requirements to lock files with hashes [ARGS=--upgrade]
+	$(COMPILE) $(ARGS) requirements.txt -o requirements.lock
+	$(COMPILE) $(ARGS) requirements-dev.txt -o requirements-dev.lock
+	$(COMPILE) $(ARGS) sandbox/requirements.txt -o sandbox/requirements.lock
+
+.PHONY: clean
+clean: ## Delete the virtual environments and all caches; the sandbox's data stays
+	rm -rf .venv .venv-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Set-up, which the targets above ask for when a lock file is newer than what is installed.
+
+.venv/.installed: requirements-dev.lock
+	$(if $(PYTHON),,$(error $(NO_PYTHON)))
+	@echo "Installing what the project needs into .venv ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv-aws/.installed: sandbox/requirements.lock
+	$(if $(PYTHON),,$(error $(NO_PYTHON)))
+	@echo "Installing the Parameter Store emulator into .venv-aws ..."
+	@$(PYTHON) -m venv .venv-aws
+	@.venv-aws/bin/python -m pip install --quiet --require-hashes -r sandbox/requirements.lock
+	@touch $@

@@ -1,0 +1,111 @@
+"""Batches: many records in one request, each with a result of its own, in the order in which they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway.api.headers import CONSISTENCY_TOKEN
+from gateway.api.operation import TenantAppView, operation
+from gateway.api.problems import problem_of
+from gateway.api.records import NewRecord, Record, RecordId
+from gateway.api.schema import ProblemDocument
+from gateway.api.shapes import Answer, Body, shaped
+from tenants.errors import CollectionNotFound
+from tenants.request import request_id
+from tenants.selectors import Caller
+from tenants.services.records import (
+    RecordFault,
+    RecordInput,
+    RecordView,
+    create_records,
+    read_records,
+)
+from tenants.states import ApiScope
+
+MAX_RECORDS = 500
+
+
+class NewRecords(Body):
+    """Records to create: 1 to 500."""
+
+    records: Annotated[list[NewRecord], Meta(min_length=1, max_length=MAX_RECORDS)]
+
+
+class RecordIds(Body):
+    """Ids of records to read: 1 to 500."""
+
+    ids: Annotated[list[RecordId], Meta(min_length=1, max_length=MAX_RECORDS)]
+
+
+class RecordResult(Answer):
+    """What became of one record: `status` as if it had been asked for alone, and the record or the problem."""
+
+    status: int
+    record: Record | msgspec.UnsetType = msgspec.UNSET
+    problem: ProblemDocument | msgspec.UnsetType = msgspec.UNSET
+
+
+class RecordResults(Answer):
+    """One result for each record, in order."""
+
+    results: list[RecordResult]
+
+
+class BatchCreate(TenantAppView):
+    """/collections/{collection}/records/batch-create"""
+
+    @operation(
+        "createRecords",
+        body=NewRecords,
+        answers={200: RecordResults},
+        scope=ApiScope.RECORDS_WRITE,
+        errors=(CollectionNotFound,),
+        answer_headers=(CONSISTENCY_TOKEN,),
+    )
+    def post(self, request: Request, collection: str, body: NewRecords) -> Response:
+        """Create many records
+
+        Each stands for itself: one that fails does not keep the others from being created.
+        """
+        given = [RecordInput(id=record.id, fields=record.fields) for record in body.records]
+        found = create_records(caller=self.caller, collection=collection, records=given)
+        return Response(_results(found, 201, self.caller))
+
+
+class BatchRead(TenantAppView):
+    """/collections/{collection}/records/batch-read"""
+
+    @operation(
+        "readRecords",
+        body=RecordIds,
+        answers={200: RecordResults},
+        scope=ApiScope.RECORDS_READ,
+        errors=(CollectionNotFound,),
+        request_headers=(CONSISTENCY_TOKEN,),
+    )
+    def post(self, request: Request, collection: str, body: RecordIds) -> Response:
+        """Read many records"""
+        found = read_records(caller=self.caller, collection=collection, record_ids=body.ids)
+        return Response(_results(found, 200, self.caller))
+
+
+def _results(
+    found: Iterable[RecordView | RecordFault], status: int, caller: Caller
+) -> RecordResults:
+    return RecordResults(results=[_result(item, status, caller) for item in found])
+
+
+def _result(item: RecordView | RecordFault, status: int, caller: Caller) -> RecordResult:
+    if isinstance(item, RecordFault):
+        problem = problem_of(item.error, caller)
+        document: dict[str, Any] = problem.document(request_id.get())
+        return RecordResult(
+            status=problem.status, problem=msgspec.convert(document, ProblemDocument)
+        )
+    return RecordResult(status=status, record=shaped(item, Record))

@@ -1,0 +1,125 @@
+"""One operation of the API: what it takes, answers and refuses, declared once; requests are read and the OpenAPI
+document is written from the same declaration, so that they cannot drift apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from gateway.api.authentication import OperatorAuthentication, TenantAppAuthentication
+from gateway.api.bodies import check_path, read_body, read_query, refuse_body
+from gateway.api.permissions import IsOperator, IsTenantApp
+from gateway.api.shapes import Answer, Body, Nothing
+from tenants.actor import Actor
+from tenants.selectors import Caller
+from tenants.states import ApiScope
+
+Handler = TypeVar("Handler", bound=Callable[..., Response])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """`answers` maps each status of success to its shape; `errors` are the classes that only this operation raises;
+    `request_headers` and `answer_headers` are names of `gateway.api.headers`."""
+
+    name: str
+    answers: dict[int, type[Answer] | None]
+    body: type[Body] | None = None
+    query: type[Body] = Nothing
+    scope: ApiScope | None = None
+    errors: tuple[type[Exception], ...] = ()
+    request_headers: tuple[str, ...] = ()
+    answer_headers: tuple[str, ...] = ()
+
+
+def operation(
+    name: str,
+    *,
+    answers: dict[int, type[Answer] | None],
+    body: type[Body] | None = None,
+    query: type[Body] = Nothing,
+    scope: ApiScope | None = None,
+    errors: tuple[type[Exception], ...] = (),
+    request_headers: tuple[str, ...] = (),
+    answer_headers: tuple[str, ...] = (),
+) -> Callable[[Handler], Handler]:
+    """Declare a handler of a view: it gets the path's values, and `body` and `query` where they are declared."""
+    declared = Operation(
+        name=name,
+        answers=answers,
+        body=body,
+        query=query,
+        scope=scope,
+        errors=errors,
+        request_headers=request_headers,
+        answer_headers=answer_headers,
+    )
+
+    def declare(handler: Handler) -> Handler:
+        @wraps(handler)
+        def run(view: ApiView, request: Request, **path: object) -> Response:
+            check_path(path)
+            if declared.scope and isinstance(view, TenantAppView):
+                view.caller.need(declared.scope)
+            return handler(view, request, **path, **_arguments(request, declared))
+
+        run.operation = declared  # type: ignore[attr-defined]  # read by gateway/api/schema.py
+        return run  # type: ignore[return-value]  # the same to the router
+
+    return declare
+
+
+def _arguments(request: Request, declared: Operation) -> dict[str, Body]:
+    query = read_query(request, declared.query)
+    given: dict[str, Body] = {} if declared.query is Nothing else {"query": query}
+    if declared.body is None:
+        refuse_body(request)
+    else:
+        given["body"] = read_body(request, declared.body)
+    return given
+
+
+class ApiView(APIView):
+    """The base of all views of the API: answers hold plaintext, so nobody on the way may keep one."""
+
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]  # noqa: RUF012 - Django's own declaration
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Mark the answer, errors included."""
+        final: Response = super().finalize_response(request, response, *args, **kwargs)
+        final["Cache-Control"] = "no-store"
+        return final
+
+
+class TenantAppView(ApiView):
+    """For tenant apps; `caller` is what the credential says of the tenant."""
+
+    authentication_classes = (TenantAppAuthentication,)
+    permission_classes = (IsTenantApp,)
+    caller: Caller
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate."""
+        super().initial(request, *args, **kwargs)
+        self.caller = request.user  # type: ignore[assignment]  # what IsTenantApp has seen
+
+
+class OperatorView(ApiView):
+    """For the SaaS company's own automation; `actor` stands in audit events."""
+
+    authentication_classes = (OperatorAuthentication,)
+    permission_classes = (IsOperator,)
+    actor: Actor
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate."""
+        super().initial(request, *args, **kwargs)
+        self.actor = request.user  # type: ignore[assignment]  # what IsOperator has seen

@@ -1,0 +1,49 @@
+"""Every error of an API path becomes a problem document, here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.response import Response
+
+from gateway.api.renderers import to_json
+from gateway.errors import INTERNAL, MEDIA_TYPE, Problem, explain
+from tenants.request import request_id
+from tenants.selectors import Caller
+
+log = structlog.get_logger("gateway.api")
+
+
+def problem_answer(error: Exception, context: Mapping[str, Any]) -> Response:
+    """DRF's exception handler: nothing escapes it, so no page of Django's is ever an answer of the API."""
+    problem = problem_of(error, getattr(context["view"], "caller", None))
+    response = Response(
+        problem.document(request_id.get()), status=problem.status, content_type=MEDIA_TYPE
+    )
+    for name, value in problem.headers().items():
+        response[name] = value
+    return response
+
+
+def problem_of(error: Exception, caller: Caller | None) -> Problem:
+    """The problem of an error that this caller met; a fault of ours is logged."""
+    rule = caller.rules.get(settings.GATEWAY_REGION) if caller else None
+    problem = explain(error, rule, has_rules=caller is not None)
+    if problem.status >= 500:
+        level = log.error if problem.code == INTERNAL else log.warning
+        level("problem", code=problem.code, status=problem.status, exc_info=error)
+    return problem
+
+
+def problem_page(problem: Problem) -> HttpResponse:
+    """The same document for what fails outside of DRF: middleware, and paths that do not exist."""
+    return HttpResponse(
+        to_json(problem.document(request_id.get())),
+        status=problem.status,
+        content_type=MEDIA_TYPE,
+        headers=problem.headers(),
+    )

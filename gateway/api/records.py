@@ -1,0 +1,188 @@
+"""Records: create, read, list, change, delete, one at a time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.urls import reverse
+from msgspec import Meta
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from crypto.errors import DecryptionFailed
+from gateway.api.headers import (
+    CONSISTENCY_TOKEN,
+    ETAG,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LOCATION,
+    entity_tag,
+    expected_version,
+    is_unchanged,
+)
+from gateway.api.operation import TenantAppView, operation
+from gateway.api.shapes import Answer, Body, Cursor, PageSize, list_of, shaped
+from gateway.errors import ConditionInvalid
+from tenants.errors import (
+    CollectionNotFound,
+    RecordExists,
+    RecordNotFound,
+    ValueNotUnique,
+    VersionConflict,
+)
+from tenants.services.records import (
+    RecordInput,
+    create_record,
+    delete_record,
+    list_records,
+    read_record,
+    update_record,
+)
+from tenants.states import ApiScope
+
+# Paths under records/ that are no records: what is called so could be made and never be read by its path.
+ACTIONS = ("batch-create", "batch-read", "search")
+RecordId = Annotated[str, Meta(min_length=1, max_length=128)]
+NewRecordId = Annotated[
+    str, Meta(min_length=1, max_length=128, pattern=rf"^(?!(?:{'|'.join(ACTIONS)})$)")
+]
+
+
+class NewRecord(Body):
+    """A record to create. Without `id`, the gateway makes one; with it, a retry cannot create twice."""
+
+    fields: dict[str, Any]
+    id: NewRecordId | None = None
+
+
+class Changes(Body):
+    """The fields that change; null empties a field, and what is not given stays as it is."""
+
+    fields: dict[str, Any]
+
+
+class RecordsQuery(Body):
+    """Records by id, those behind `after`."""
+
+    after: Cursor | None = None
+    limit: PageSize = 50
+
+
+class Record(Answer):
+    """A record with all its fields in plaintext. `version` counts its writes."""
+
+    id: str
+    version: int
+    fields: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+class RecordPage(Answer):
+    """Records by id; `next` goes into `after`, and is null on the last page."""
+
+    records: list[Record]
+    next: str | None
+
+
+class Records(TenantAppView):
+    """/collections/{collection}/records"""
+
+    @operation(
+        "createRecord",
+        body=NewRecord,
+        answers={201: Record},
+        scope=ApiScope.RECORDS_WRITE,
+        errors=(CollectionNotFound, RecordExists, ValueNotUnique),
+        answer_headers=(LOCATION, ETAG, CONSISTENCY_TOKEN),
+    )
+    def post(self, request: Request, collection: str, body: NewRecord) -> Response:
+        """Create a record"""
+        view = create_record(
+            caller=self.caller,
+            collection=collection,
+            record=RecordInput(id=body.id, fields=body.fields),
+        )
+        where = reverse("api:record", args=[collection, view.id])
+        headers = {LOCATION: where, ETAG: entity_tag(view)}
+        return Response(shaped(view, Record), status=201, headers=headers)
+
+    @operation(
+        "listRecords",
+        query=RecordsQuery,
+        answers={200: RecordPage},
+        scope=ApiScope.RECORDS_READ,
+        errors=(CollectionNotFound, DecryptionFailed),
+    )
+    def get(self, request: Request, collection: str, query: RecordsQuery) -> Response:
+        """List records"""
+        page = list_records(
+            caller=self.caller, collection=collection, after=query.after, limit=query.limit
+        )
+        return Response(RecordPage(records=list_of(page.records, Record), next=page.next))
+
+
+class OneRecord(TenantAppView):
+    """/collections/{collection}/records/{record_id}"""
+
+    @operation(
+        "getRecord",
+        answers={200: Record, 304: None},
+        scope=ApiScope.RECORDS_READ,
+        errors=(CollectionNotFound, RecordNotFound, DecryptionFailed, ConditionInvalid),
+        request_headers=(IF_NONE_MATCH,),
+        answer_headers=(ETAG,),
+    )
+    def get(self, request: Request, collection: str, record_id: str) -> Response:
+        """Read a record"""
+        view = read_record(caller=self.caller, collection=collection, record_id=record_id)
+        headers = {ETAG: entity_tag(view)}
+        if is_unchanged(request, view):
+            return Response(status=304, headers=headers)
+        return Response(shaped(view, Record), headers=headers)
+
+    @operation(
+        "updateRecord",
+        body=Changes,
+        answers={200: Record},
+        scope=ApiScope.RECORDS_WRITE,
+        errors=(
+            CollectionNotFound,
+            RecordNotFound,
+            VersionConflict,
+            ValueNotUnique,
+            DecryptionFailed,
+            ConditionInvalid,
+        ),
+        request_headers=(IF_MATCH,),
+        answer_headers=(ETAG, CONSISTENCY_TOKEN),
+    )
+    def patch(self, request: Request, collection: str, record_id: str, body: Changes) -> Response:
+        """Change fields of a record"""
+        view = update_record(
+            caller=self.caller,
+            collection=collection,
+            record_id=record_id,
+            fields=body.fields,
+            expected_version=expected_version(request),
+        )
+        return Response(shaped(view, Record), headers={ETAG: entity_tag(view)})
+
+    @operation(
+        "deleteRecord",
+        answers={204: None},
+        scope=ApiScope.RECORDS_WRITE,
+        errors=(CollectionNotFound, RecordNotFound, VersionConflict, ConditionInvalid),
+        request_headers=(IF_MATCH,),
+        answer_headers=(CONSISTENCY_TOKEN,),
+    )
+    def delete(self, request: Request, collection: str, record_id: str) -> Response:
+        """Delete a record"""
+        delete_record(
+            caller=self.caller,
+            collection=collection,
+            record_id=record_id,
+            expected_version=expected_version(request),
+        )
+        return Response(status=204)

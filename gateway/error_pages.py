@@ -1,0 +1,47 @@
+"""What fails outside of a view: a problem document under /api/, a page elsewhere."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
+
+from gateway.api.problems import problem_page
+from gateway.errors import explain
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400, and 413: also for a Host header that is not allowed."""
+    if _is_api(request):
+        return problem_page(explain(exception))
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    if _is_api(request):
+        return problem_page(explain(PermissionDenied()))
+    return defaults.permission_denied(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404."""
+    if _is_api(request):
+        return problem_page(explain(Http404()))
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500: Django has logged the exception, and it is not told here."""
+    if _is_api(request):
+        return problem_page(explain(RuntimeError()))
+    return defaults.server_error(request)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form without its token; paths of the API take no cookies and are never refused for this."""
+    return permission_denied(request, PermissionDenied())

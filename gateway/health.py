@@ -1,0 +1,94 @@
+"""Whether this process lives, and whether it can serve.
+
+Ready means that it can serve reads: this Region's reader answers and has the tables that this code needs. Writer,
+broker and KMS are reported and decide nothing: were readiness to follow the writer, its loss would take every Region's
+gateway out of service, reads included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTime
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from gateway import probes
+
+log = structlog.get_logger("gateway.health")
+DEADLINE_SECONDS: Final = 1.5
+KEPT_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class Part:
+    """One thing that is looked at: at most one look at a time, and the answer is kept for two seconds, so that many
+    load balancers ask no more than one does."""
+
+    look: Callable[[], None]
+    needed: bool
+    running: Future[None] | None = None
+    answer: str = "unknown"
+    at: float = field(default=-KEPT_SECONDS)
+
+
+PARTS: Final = {
+    "reader": Part(probes.reader, needed=True),
+    "migrations": Part(probes.migrations, needed=True),
+    "writer": Part(probes.writer, needed=False),
+    "broker": Part(probes.broker, needed=False),
+    "kms": Part(probes.kms, needed=False),
+}
+_threads = ThreadPoolExecutor(max_workers=len(PARTS), thread_name_prefix="health")
+
+
+@require_safe
+def alive(request: HttpRequest) -> HttpResponse:
+    """The process answers; nothing else is looked at, since a restart would mend nothing else."""
+    return JsonResponse({"status": "alive"})
+
+
+@require_safe
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 when reads can be served, 503 otherwise; each part is `ok`, or says the class of its error."""
+    for part in PARTS.values():
+        _begin(part)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    parts = {name: _answer(name, part, deadline) for name, part in PARTS.items()}
+    is_ready = all(parts[name] == "ok" for name, part in PARTS.items() if part.needed)
+    is_whole = all(answer == "ok" for answer in parts.values())
+    status = "ready" if is_whole else "degraded" if is_ready else "not_ready"
+    return JsonResponse(
+        {"status": status, "region": settings.GATEWAY_REGION, "parts": parts},
+        status=200 if is_ready else 503,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _begin(part: Part) -> None:
+    if part.running is None and time.monotonic() - part.at >= KEPT_SECONDS:
+        part.running = _threads.submit(part.look)
+
+
+def _answer(name: str, part: Part, deadline: float) -> str:
+    running = part.running
+    if running is None:
+        return part.answer
+    try:
+        running.result(max(0.0, deadline - time.monotonic()))
+        answer = "ok"
+    except NotInTime:
+        if not running.done():
+            return "no answer in time"
+        answer = NotInTime.__name__
+    except Exception as error:  # whatever it is, the part is not well
+        log.warning("part is not well", part=name, exc_info=error)
+        answer = type(error).__name__
+    part.answer, part.at, part.running = answer, time.monotonic(), None
+    return answer

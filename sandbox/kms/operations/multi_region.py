@@ -1,0 +1,131 @@
+"""ReplicateKey and UpdatePrimaryRegion.
+
+Source: AWS KMS API Reference, both operations; AWS KMS Developer Guide, "Multi-Region keys in AWS KMS".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sandbox.kms.arn import key_arn
+from sandbox.kms.attachment import checked_policy
+from sandbox.kms.authorization import authorize_account, authorize_key, tag_conditions
+from sandbox.kms.call import Call
+from sandbox.kms.errors import Refusal, invalid, not_found, unsupported
+from sandbox.kms.events import Action, event_of
+from sandbox.kms.keys import RegionalKey
+from sandbox.kms.lookup import find_by_id
+from sandbox.kms.metadata import key_metadata
+from sandbox.kms.registry import Answer, operation
+from sandbox.kms.service import Service
+from sandbox.kms.states import SETTLED, require_state
+from sandbox.kms.tagging import listed_tags, tags_of
+
+_CREATE_KEY = Action(name="CreateKey", source="kms.amazonaws.com", read_only=False)
+
+
+@operation("ReplicateKey")
+def replicate_key(service: Service, call: Call) -> Answer:
+    """A replica in another Region, Creating for some seconds: same id and material, all else its own."""
+    wanted = call.parameters
+    primary = _primary(service, call)
+    region = wanted["ReplicaRegion"]
+    tags = tags_of(wanted.get("Tags", []))
+    _authorize_replication(service, call, primary, region, tags)
+    require_state(primary, SETTLED, call.now)
+    _require_reachable(service, region)
+    if region in service.store.related(primary):
+        message = f"{key_arn(region, primary.account, primary.key_id)} already exists"
+        raise Refusal("AlreadyExistsException", message)
+    replica = RegionalKey(
+        key_id=primary.key_id,
+        account=primary.account,
+        region=region,
+        policy=checked_policy(call, key_arn(region, primary.account, primary.key_id)),
+        description=wanted.get("Description", ""),
+        tags=tags,
+        created_at=call.now,
+        ready_at=call.now + service.transition_seconds,
+    )
+    service.store.put(replica)
+    _record_creation(service, call, replica)
+    return {
+        "ReplicaKeyMetadata": key_metadata(service.store, replica, call.now),
+        "ReplicaPolicy": replica.policy,
+        "ReplicaTags": listed_tags(replica.tags),
+    }
+
+
+@operation("UpdatePrimaryRegion")
+def update_primary_region(service: Service, call: Call) -> Answer:
+    """Make a replica the primary. Both are Updating for some seconds, in which they can be used but not managed."""
+    primary = _primary(service, call)
+    region = call.parameters["PrimaryRegion"]
+    if region == primary.region:
+        raise invalid(f"{primary.arn} is already the primary key.")
+    conditions = {"kms:primaryregion": (region,)}
+    authorize_key(service, call, "kms:UpdatePrimaryRegion", primary, conditions)
+    replica = service.store.related(primary).get(region)
+    if replica is None:
+        arn = key_arn(region, primary.account, primary.key_id)
+        raise not_found(f"Key '{arn}' does not exist")
+    authorize_key(service, call, "kms:UpdatePrimaryRegion", replica, conditions)
+    _require_reachable(service, region)
+    for key in (primary, replica):
+        require_state(key, SETTLED, call.now)
+    until = call.now + service.transition_seconds
+    service.store.put(
+        replace(service.store.key_set(primary), primary_region=region),
+        replace(primary, updating_until=until),
+        replace(replica, updating_until=until),
+    )
+    return None
+
+
+def _primary(service: Service, call: Call) -> RegionalKey:
+    """The key of the request, which must be a multi-Region primary of the caller's own account."""
+    key = find_by_id(service, call, call.parameters["KeyId"])
+    key_set = service.store.key_set(key)
+    if not key_set.multi_region:
+        raise unsupported(f"{key.arn} is not a multi-region key.")
+    if key_set.primary_region != key.region:
+        raise unsupported(f"{key.arn} is not a multi-region primary key.")
+    return key
+
+
+def _authorize_replication(
+    service: Service, call: Call, primary: RegionalKey, region: str, tags: dict[str, str]
+) -> None:
+    """kms:ReplicateKey by the primary's key policy; kms:CreateKey and kms:TagResource where the replica comes to be."""
+    authorize_key(service, call, "kms:ReplicateKey", primary, {"kms:replicaregion": (region,)})
+    bypass = call.parameters.get("BypassPolicyLockoutSafetyCheck", False)
+    conditions = {
+        "kms:multiregion": ("true",),
+        "kms:multiregionkeytype": ("REPLICA",),
+        "kms:bypasspolicylockoutsafetycheck": (str(bypass).lower(),),
+        **tag_conditions(tags),
+    }
+    authorize_account(call, "kms:CreateKey", conditions, region=region)
+    if tags:
+        authorize_account(call, "kms:TagResource", conditions, region=region)
+
+
+def _require_reachable(service: Service, region: str) -> None:
+    if region not in service.regions:
+        raise unsupported(f"AWS KMS is not available in {region}.")
+    if region in service.down:
+        raise Refusal("KMSInternalException", f"{region} cannot be reached.", status=500)
+
+
+def _record_creation(service: Service, call: Call, replica: RegionalKey) -> None:
+    """CloudTrail records a ReplicateKey where the primary is, and a CreateKey where the replica is."""
+    creation = Call(
+        identity=call.identity,
+        region=replica.region,
+        parameters={"MultiRegion": True, "Description": replica.description},
+        now=call.now,
+        request_id=call.request_id,
+        touched=[replica],
+    )
+    event = event_of(_CREATE_KEY, creation, user_agent="AWS Internal")
+    service.trail.record(replica.region, event)

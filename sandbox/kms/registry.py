@@ -1,0 +1,81 @@
+"""The table of operations: each is a function that takes the service's state and a call, and gives an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, StructureShape
+
+from sandbox.kms.call import Call
+from sandbox.kms.events import Action
+from sandbox.kms.service import Service
+from sandbox.kms.shapes import compile_parameters
+
+Answer = dict[str, Any] | None
+Handler = Callable[[Service, Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`signing_name` is the service in the credential scope; a slow handler runs in a thread."""
+
+    action: Action
+    signing_name: str
+    handler: Handler
+    parameters: Callable[[Any], dict[str, Any]]
+    slow: bool
+
+
+# What the X-Amz-Target header, or the path of Smithy RPC v2, calls each service.
+_SIGNING_NAMES = {
+    "TrentService": "kms",
+    "ResourceGroupsTaggingAPI_20170126": "tagging",
+    "CloudTrail_20131101": "cloudtrail",
+    "AWSSecurityTokenServiceV20110615": "sts",
+}
+_MODELS = {"tagging": "resourcegroupstaggingapi"}
+
+_OPERATIONS: dict[tuple[str, str], Operation] = {}
+
+
+def operation(
+    name: str, *, service: str = "kms", read_only: bool = False, slow: bool = False
+) -> Callable[[Handler], Handler]:
+    """Enter the function in the table; `slow` when it reads files at length."""
+
+    def enter(handler: Handler) -> Handler:
+        shape = _model(service).operation_model(name).input_shape
+        action = Action(
+            name=name,
+            source=f"{service}.amazonaws.com",
+            read_only=read_only,
+            secret=_secret_members(shape),
+        )
+        _OPERATIONS[service, name] = Operation(
+            action, service, handler, compile_parameters(shape), slow
+        )
+        return handler
+
+    return enter
+
+
+def find_operation(target: str, name: str) -> Operation | None:
+    """The operation by the service's wire name (`TrentService`) and its own."""
+    return _OPERATIONS.get((_SIGNING_NAMES.get(target, ""), name))
+
+
+def _secret_members(shape: StructureShape | None) -> frozenset[str]:
+    """Plaintext and ciphertext: every blob."""
+    members = shape.members.items() if shape else ()
+    blobs = {name for name, member in members if member.type_name == "blob"}
+    return frozenset(blobs | {"GrantTokens", "Recipient"})
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    name = _MODELS.get(service, service)
+    return ServiceModel(Loader().load_service_model(name, "service-2"), name)

@@ -1,0 +1,47 @@
+"""What runs and how to use it, for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.files import secret
+from sandbox.layout import PRIMARY, REGIONS, Home
+from sandbox.lifecycle import OPERATOR_EMAIL
+from sandbox.ports import Ports
+
+
+def show_welcome(home: Home, ports: Ports) -> None:
+    """Print the addresses, the sign-in and a request that works."""
+    print("\nReady.\n")
+    print(f"  {'Region':<12}{'gateway':<26}{'KMS':<26}PostgreSQL")
+    for region in REGIONS:
+        gateway, kms = (
+            f"http://127.0.0.1:{port}" for port in (ports.gateway(region), ports.kms(region))
+        )
+        role = "writer" if region == PRIMARY else "replica"
+        print(f"  {region:<12}{gateway:<26}{kms:<26}127.0.0.1:{ports.postgres(region)}  {role}")
+    address = f"http://127.0.0.1:{ports.gateway(PRIMARY)}"
+    print(f"\n  Console   {address}/console/")
+    print(f"  Sign in   {OPERATOR_EMAIL}   {secret(home.secrets / 'operator.password')}")
+    print(f"  API       {address}/api/schema/")
+    key = home.secrets / "operator.key"
+    print(f'\n  curl -H "Authorization: Bearer $(cat {key})" {address}/api/v1/tenants\n')
+    print("  make status   make logs   make down   make reset")
+
+
+def show_states(states: dict[str, dict[str, Any]], ports: Ports) -> None:
+    """Print each program with its state, process id and port."""
+    listening = _listening(ports)
+    print(f"  {'process':<22}{'state':<10}{'port':<8}pid, time")
+    for name, info in sorted(states.items(), key=lambda item: (item[0].split("-")[0], item[0])):
+        port = str(listening.get(name, ""))
+        print(f"  {name:<22}{info['statename'].lower():<10}{port:<8}{info['description']}")
+
+
+def _listening(ports: Ports) -> dict[str, int]:
+    return {
+        "kms": ports.kms(PRIMARY),
+        "parameters": ports.parameters,
+        **{f"web-{region}": ports.gateway(region) for region in REGIONS},
+        **{f"postgres-{region}": ports.postgres(region) for region in REGIONS},
+    }

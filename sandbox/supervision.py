@@ -1,0 +1,178 @@
+"""supervisord: its configuration, its start, and orders to it over a Unix socket."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from sandbox.environment import clean_environment
+from sandbox.errors import SandboxError
+from sandbox.files import write_file
+from sandbox.layout import ROOT, Home
+from sandbox.programs import STOP_SECONDS, Program
+
+LOG_BYTES = "5MB"
+LOG_BACKUPS = 2
+
+
+def write_configuration(home: Home, programs: Iterable[Program]) -> None:
+    """Write `supervisord.conf`. Nothing starts by itself: `up` starts in order, each when the ones before are ready."""
+    sections = {
+        "unix_http_server": {"file": str(home.supervisor_socket), "chmod": "0700"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "supervisord": _supervisord(home),
+        **{f"program:{program.name}": _section(home, program) for program in programs},
+    }
+    text = "".join(
+        f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in section.items()) + "\n"
+        for name, section in sections.items()
+    )
+    write_file(home.path / "supervisord.conf", text)
+
+
+def _supervisord(home: Home) -> dict[str, str]:
+    section = {
+        "nodaemon": "true",
+        "silent": "true",  # its log file is rotated, its standard output would not be
+        "logfile": str(home.logs / "supervisord.log"),
+        "logfile_maxbytes": LOG_BYTES,
+        "logfile_backups": str(LOG_BACKUPS),
+        "pidfile": str(home.run / "supervisord.pid"),
+        "childlogdir": str(home.logs),
+        "strip_ansi": "true",
+    }
+    # As root it stays root, since it starts PostgreSQL as another user.
+    return section | ({"user": "root"} if os.getuid() == 0 else {})
+
+
+def _section(home: Home, program: Program) -> dict[str, str]:
+    section = {
+        "command": " ".join(_escaped(part) for part in program.argv),
+        "environment": ",".join(
+            f"{name}={_escaped(value)}" for name, value in program.environment.items()
+        ),
+        "directory": str(program.directory).replace("%", "%%"),
+        "priority": str(program.priority),
+        "autostart": "false",
+        "autorestart": "true",
+        "startsecs": "1",
+        "startretries": "5",
+        "stopsignal": program.stop_signal,
+        "stopwaitsecs": str(STOP_SECONDS),
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(home.logs / f"{program.name}.log").replace("%", "%%"),
+        "stdout_logfile_maxbytes": LOG_BYTES,
+        "stdout_logfile_backups": str(LOG_BACKUPS),
+    }
+    return section | ({"user": program.user} if program.user else {})
+
+
+# What supervisord would read as the end of a value, or as the beginning of a comment.
+UNSAFE = ('"', "\\", "\n", " ;", " #")
+
+
+def _escaped(value: str) -> str:
+    if any(mark in value for mark in UNSAFE):
+        raise SandboxError(
+            f"The sandbox cannot run in a path with a quote, a backslash, ' ;' or ' #': {value!r}"
+        )
+    return '"' + value.replace("%", "%%") + '"'
+
+
+def start_supervisord(home: Home, *, temporary: bool) -> subprocess.Popen[bytes]:
+    """Start supervisord; `temporary`: it stops all and deletes the home when this process ends, however it ends."""
+    flags = ["--temporary"] if temporary else []
+    # A session of its own: Ctrl-C in the terminal reaches `make up` alone, which then stops all in order.
+    with (home.logs / "supervisord.out").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.supervise", str(home.path), *flags],
+            cwd=ROOT,
+            env=clean_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 15
+    while not is_running(home):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SandboxError(f"supervisord did not start: see {home.logs / 'supervisord.out'}")
+        time.sleep(0.05)
+    return process
+
+
+def order(home: Home, method: str, *arguments: object) -> Any:
+    """Call a method of supervisord's XML-RPC interface, on a connection of its own."""
+    transport = SupervisorTransport(None, None, f"unix://{home.supervisor_socket}")
+    try:
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        return getattr(proxy.supervisor, method)(*arguments)
+    finally:
+        transport.close()
+
+
+def is_running(home: Home) -> bool:
+    """Whether a supervisord of this sandbox takes orders."""
+    return _state(home) == "RUNNING"
+
+
+def stop_supervisord(home: Home, *, together: str = "$") -> bool:
+    """Have supervisord stop its programs, the last started first, and wait for it; False when there was none.
+
+    Programs whose name matches the pattern `together` are stopped at the same time, before all others.
+    """
+    if _state(home) is None:
+        return False
+    if is_running(home):
+        for name, state in find_states(home).items():
+            if re.match(together, name) and state["statename"] in ("RUNNING", "STARTING"):
+                order(home, "stopProcess", name, False)
+        order(home, "shutdown")
+    deadline = time.monotonic() + STOP_SECONDS * 5
+    while _state(home) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return True
+
+
+def _state(home: Home) -> str | None:
+    try:
+        return str(order(home, "getState")["statename"])
+    except xmlrpc.client.Fault:  # it answers nothing else while it stops its programs
+        return "SHUTDOWN"
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def start_program(home: Home, name: str) -> None:
+    """Start a program; no fault when it runs already. `readiness` tells when it serves."""
+    try:
+        order(home, "startProcess", name, False)
+    except xmlrpc.client.Fault as fault:
+        if "ALREADY_STARTED" not in fault.faultString:
+            raise SandboxError(f"{name} did not start: {fault.faultString}") from fault
+
+
+def stop_program(home: Home, name: str) -> None:
+    """Stop a program and wait for its end; no fault when it does not run."""
+    try:
+        order(home, "stopProcess", name)
+    except xmlrpc.client.Fault as fault:
+        if "NOT_RUNNING" not in fault.faultString:
+            raise SandboxError(f"{name} did not stop: {fault.faultString}") from fault
+
+
+def find_states(home: Home) -> dict[str, dict[str, Any]]:
+    """Each program's `statename`, `pid`, `description`."""
+    return {info["name"]: info for info in order(home, "getAllProcessInfo")}

@@ -1,0 +1,84 @@
+"""Reads collections: what a tenant has defined, and the compiled schema that services work with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import TextField
+from django.db.models.functions import Cast
+
+from crypto.part import JsonValue
+from tenants.errors import CollectionNotFound
+from tenants.models import Collection
+from tenants.schema import Schema, compile_schema
+from tenants.scope import tenant_scope
+
+if TYPE_CHECKING:
+    from tenants.selectors import Caller
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionView:
+    """A collection as its tenant sees it. `created` says whether this very call made it."""
+
+    name: str
+    document: dict[str, JsonValue]
+    created_at: datetime
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """A collection as services need it."""
+
+    id: UUID
+    name: str
+    schema: Schema
+
+
+def list_collections(caller: Caller) -> list[CollectionView]:
+    """All collections of the tenant, by name."""
+    with tenant_scope(caller.tenant_id, "read"):
+        return [
+            view_of(row)
+            for row in Collection.objects.filter(tenant_id=caller.tenant_id).order_by("name")
+        ]
+
+
+def get_collection(caller: Caller, name: str) -> CollectionView:
+    """One collection, or `CollectionNotFound`."""
+    with tenant_scope(caller.tenant_id, "read"):
+        row = Collection.objects.filter(tenant_id=caller.tenant_id, name=_known_form(name)).first()
+    if row is None:
+        raise CollectionNotFound("No such collection.")
+    return view_of(row)
+
+
+def view_of(row: Collection, *, created: bool = False) -> CollectionView:
+    """The row without its model, so that nothing lazy leaves the scope."""
+    return CollectionView(row.name, row.schema, row.created_at, created)
+
+
+def load_collection(tenant_id: UUID, name: str) -> StoredCollection:
+    """Inside a scope: the collection with its compiled schema, or `CollectionNotFound`. One query."""
+    found = (
+        Collection.objects.filter(tenant_id=tenant_id, name=_known_form(name))
+        .values_list("id", Cast("schema", TextField()))
+        .first()
+    )
+    if found is None:
+        raise CollectionNotFound("No such collection.")
+    return StoredCollection(found[0], name, compile_schema(found[1]))
+
+
+def _known_form(name: str) -> str:
+    """The name, unless no collection can be called so: PostgreSQL refuses some texts (U+0000) with an error."""
+    if not NAME.match(name):
+        raise CollectionNotFound("No such collection.")
+    return name

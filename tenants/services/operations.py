@@ -1,0 +1,200 @@
+"""The engine: runs one operation at a time, safely twice, and finds again what a lost message has left.
+
+    claim (a transaction)  ->  perform (no transaction, talks to AWS)  ->  record, finish, make due (a transaction)
+
+A worker that is killed before the last commit leaves a lease that runs out; whoever claims next finds what was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from secrets import SystemRandom
+from typing import Final
+from uuid import UUID
+
+import structlog
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from crypto.errors import CryptoError
+from tenants.actor import Actor
+from tenants.errors import NotFound, OperationNotRetryable, TenantError
+from tenants.jobs import enqueue_operation
+from tenants.models import KeyOperation
+from tenants.scope import fleet_scope, tenant_scope
+from tenants.services.activation import ActivateTenant
+from tenants.services.audit import record_event, this_worker
+from tenants.services.claims import CLAIMABLE, ClaimLost, claim, held
+from tenants.services.keys import AwaitEnabled, CreatePrimaryKey, ReplicateKey
+from tenants.services.plans import make_due
+from tenants.services.policies import ApplyKeyPolicy
+from tenants.services.publication import PublishKey
+from tenants.services.verification import SealCanary, VerifyKey
+from tenants.services.work import Handler, NotYet, Result, Work
+from tenants.states import OperationKind, OperationState
+
+HANDLERS: Final[Mapping[OperationKind, Handler]] = {
+    OperationKind.CREATE_PRIMARY_KEY: CreatePrimaryKey(),
+    OperationKind.REPLICATE_KEY: ReplicateKey(),
+    OperationKind.AWAIT_ENABLED: AwaitEnabled(),
+    OperationKind.APPLY_KEY_POLICY: ApplyKeyPolicy(),
+    OperationKind.PUBLISH_KEY: PublishKey(),
+    OperationKind.SEAL_CANARY: SealCanary(),
+    OperationKind.VERIFY_KEY: VerifyKey(),
+    OperationKind.ACTIVATE_TENANT: ActivateTenant(),
+}
+# Tries of an error that may pass by itself but need not; with the pauses below they take about half a minute.
+MOST_TRIES: Final = 5
+LONGEST_PAUSE_SECONDS: Final = 60.0
+SWEEP_BATCH: Final = 200
+
+_random = SystemRandom()
+_log = structlog.get_logger(__name__)
+
+
+def run_operation(*, tenant_id: UUID, operation_id: UUID) -> None:
+    """Run one operation if it is due in this process's Region; otherwise do nothing. Safe to call at any time.
+
+    What goes wrong is written to the operation and not raised, but for the loss of the database itself.
+    """
+    work = claim(tenant_id=tenant_id, operation_id=operation_id)
+    if work is None:
+        return
+    try:
+        _run(work, HANDLERS[work.kind])
+    except ClaimLost:
+        _log.info("claim_lost", operation=str(operation_id), kind=work.kind, attempt=work.attempt)
+
+
+def sweep_operations(*, region: str) -> int:
+    """Send again what that Region's workers should run and have not: due, or under a lease that ran out.
+
+    Returns how many were sent, at most SWEEP_BATCH, the oldest first. Reads the partial index of unfinished work from
+    the local reader: what it shows too late is sent by the next sweep.
+    """
+    with fleet_scope("read"):
+        found = list(waiting_in(region).values_list("tenant_id", "id")[:SWEEP_BATCH])
+    for tenant_id, operation_id in found:
+        enqueue_operation(tenant_id=tenant_id, operation_id=operation_id, run_region=region)
+    return len(found)
+
+
+def waiting_in(region: str) -> QuerySet[KeyOperation]:
+    """What that Region's workers may claim now, of all tenants, the oldest first."""
+    return KeyOperation.objects.filter(
+        run_region=region, state__in=CLAIMABLE, next_attempt_at__lte=Now()
+    ).order_by("next_attempt_at")
+
+
+def retry_operation(*, tenant_id: UUID, operation_id: UUID, actor: Actor) -> None:
+    """Run a failed operation again, and with it its plan. Raises `NotFound` and `OperationNotRetryable`."""
+    with tenant_scope(tenant_id, "write"):
+        row = (
+            KeyOperation.objects.select_for_update()
+            .filter(tenant_id=tenant_id, id=operation_id)
+            .first()
+        )
+        if row is None:
+            raise NotFound("No such operation.")
+        if row.state != OperationState.FAILED:
+            raise OperationNotRetryable("Only a failed operation can be retried.")
+        row.state, row.failures, row.finished_at = OperationState.DUE, 0, None
+        row.next_attempt_at = Now()
+        row.save(update_fields=["state", "failures", "finished_at", "next_attempt_at"])
+        record_event(
+            tenant_id=tenant_id,
+            actor=actor,
+            action="operation.retried",
+            subject=str(operation_id),
+            detail={"kind": row.kind, "region": row.region},
+        )
+        enqueue_operation(tenant_id=tenant_id, operation_id=operation_id, run_region=row.run_region)
+
+
+def _run(work: Work, handler: Handler) -> None:
+    try:
+        _finish(work, handler, handler.perform(work))
+    except NotYet as wait:
+        _put_back(work, wait.seconds)
+    except ClaimLost:
+        raise
+    except Exception as error:  # whatever it is, the plan must not stop without saying so
+        _fail(work, error, settles=isinstance(error, handler.settles))
+
+
+def _finish(work: Work, handler: Handler, result: Result) -> None:
+    """One transaction: facts, result, and what is due next."""
+    with held(work) as plan:
+        handler.record(work, result)
+        own = plan.own
+        own.state, own.result, own.error, own.failures = OperationState.DONE, result, {}, 0
+        own.next_attempt_at, own.finished_at = None, Now()
+        own.save()
+        for row in make_due(plan.rows):
+            row.save(update_fields=["state", "next_attempt_at"])
+
+
+def _put_back(work: Work, seconds: float) -> None:
+    """Not ready yet, which is no failure."""
+    with held(work) as plan:
+        plan.own.failures, plan.own.error = 0, {}
+        _wait(plan.own, seconds)
+
+
+def _fail(work: Work, error: Exception, *, settles: bool) -> None:
+    """Retryable: again, for as long as it takes. Unknown, or may settle: again a few times. Else: stop the plan."""
+    known = isinstance(error, CryptoError | TenantError)
+    patient = settles or not known
+    again = _is_retryable(error) or (patient and work.failures + 1 < MOST_TRIES)
+    _log.warning(
+        "operation_failed",
+        operation=str(work.operation_id),
+        kind=work.kind,
+        region=work.region,
+        attempt=work.attempt,
+        error=type(error).__name__,
+        again=again,
+    )
+    with held(work) as plan:
+        plan.own.failures += 1
+        plan.own.error = _said(error)
+        if again:
+            _wait(plan.own, pause_seconds(work.failures))
+        else:
+            _stop(plan.own)
+
+
+def pause_seconds(failures: int) -> float:
+    """How long to wait after so many failures in a row: doubling to a minute, with jitter, so that what failed
+    together does not come back together."""
+    return min(2.0 ** min(failures, 10), LONGEST_PAUSE_SECONDS) * _random.uniform(0.5, 1.0)
+
+
+def _wait(row: KeyOperation, seconds: float) -> None:
+    row.state = OperationState.DUE
+    row.next_attempt_at = Now() + timedelta(seconds=seconds)
+    row.save(update_fields=["state", "next_attempt_at", "failures", "error"])
+
+
+def _stop(row: KeyOperation) -> None:
+    row.state, row.next_attempt_at, row.finished_at = OperationState.FAILED, None, Now()
+    row.save(update_fields=["state", "next_attempt_at", "finished_at", "failures", "error"])
+    record_event(
+        tenant_id=row.tenant_id,
+        actor=this_worker(),
+        action="operation.failed",
+        subject=str(row.id),
+        detail={"kind": row.kind, "region": row.region, **row.error},
+    )
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, CryptoError | TenantError) and error.retryable
+
+
+def _said(error: Exception) -> dict[str, str]:
+    """Code and text of an error of ours; of one that nobody foresaw the class alone: its text may hold anything."""
+    if isinstance(error, CryptoError | TenantError):
+        return {"code": error.code, "message": str(error)}
+    return {"code": "unexpected", "message": f"{type(error).__name__} in this step."}

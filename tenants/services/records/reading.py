@@ -1,0 +1,92 @@
+"""Reads records: fetched in a read scope, opened after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crypto.errors import CryptoError, DecryptionFailed
+from crypto.part import JsonValue
+from tenants.errors import InputInvalid, RecordNotFound, TenantError
+from tenants.scope import tenant_scope
+from tenants.selectors import Caller
+from tenants.selectors.collections import StoredCollection, load_collection
+from tenants.selectors.records import StoredRecord, fetch_page, fetch_records
+from tenants.services.records.limits import check_batch, check_limit, is_record_id
+from tenants.services.records.views import RecordFault, RecordPage, RecordView
+from tenants.services.regions import check_region
+from tenants.services.sealing import Sealing
+from tenants.states import ApiScope
+
+
+def read_record(*, caller: Caller, collection: str, record_id: str) -> RecordView:
+    """One record, with all its fields.
+
+    Raises `RecordNotFound`, `CollectionNotFound`, `RegionNotAllowed` where this Region may not decrypt one of its
+    classifications (never a part of a record alone), `DecryptionFailed` and the errors of KMS.
+    """
+    [result] = read_records(caller=caller, collection=collection, record_ids=[record_id])
+    if isinstance(result, RecordFault):
+        raise result.error
+    return result
+
+
+def read_records(
+    *, caller: Caller, collection: str, record_ids: Sequence[str]
+) -> list[RecordView | RecordFault]:
+    """Up to 500 records, in the order of the ids, each with an answer of its own."""
+    check_reader(caller)
+    check_batch(len(record_ids))
+    asked = [record_id for record_id in record_ids if is_record_id(record_id)]
+    with tenant_scope(caller.tenant_id, "read"):
+        target = load_collection(caller.tenant_id, collection)
+        found = fetch_records(caller.tenant_id, target.id, asked)
+    sealing = Sealing(caller, target)
+    return [_answer(sealing, target, found.get(record_id)) for record_id in record_ids]
+
+
+def list_records(*, caller: Caller, collection: str, after: str | None, limit: int) -> RecordPage:
+    """A page of 1 to 500 records in the order of their ids. One that cannot be opened fails the page."""
+    check_reader(caller)
+    check_limit(limit)
+    if after is not None and not is_record_id(after):
+        raise InputInvalid("The page cannot begin there.", [("/after", "must be a record's id")])
+    with tenant_scope(caller.tenant_id, "read"):
+        target = load_collection(caller.tenant_id, collection)
+        found = fetch_page(caller.tenant_id, target.id, after or "", limit + 1)
+    sealing = Sealing(caller, target)
+    records = [open_record(sealing, target, record) for record in found[:limit]]
+    return RecordPage(records, records[-1].id if len(found) > limit else None)
+
+
+def check_reader(caller: Caller) -> None:
+    """Raise unless this credential may read, and its tenant is served here."""
+    caller.need(ApiScope.RECORDS_READ)
+    caller.need_active()
+    check_region(caller, (), "decrypt")
+
+
+def open_record(sealing: Sealing, target: StoredCollection, record: StoredRecord) -> RecordView:
+    """The record with its sealed fields opened; raises as `open_parts` does."""
+    shown = target.schema.present(record.clear, open_parts(sealing, target, record))
+    return RecordView(record.record_id, record.version, shown, record.created_at, record.updated_at)
+
+
+def open_parts(
+    sealing: Sealing, target: StoredCollection, record: StoredRecord
+) -> dict[str, dict[str, JsonValue]]:
+    """All sealed fields by classification; raises as `Sealing.open` does, and where a required part was taken away."""
+    opened = sealing.open(record)
+    if target.schema.lacks_required(opened):
+        raise DecryptionFailed
+    return opened
+
+
+def _answer(
+    sealing: Sealing, target: StoredCollection, record: StoredRecord | None
+) -> RecordView | RecordFault:
+    if record is None:
+        return RecordFault(RecordNotFound("No such record."))
+    try:
+        return open_record(sealing, target, record)
+    except (TenantError, CryptoError) as error:
+        return RecordFault(error)

@@ -1,0 +1,136 @@
+"""Region rules: what each Region may do with a tenant's key, and how a change takes effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F
+
+from tenants.actor import Actor
+from tenants.errors import InputInvalid, NotFound, TenantNotActive
+from tenants.key_policy import EVERY_CLASS, fingerprint, render
+from tenants.models import RegionalKey, RegionRule, Tenant
+from tenants.scope import tenant_scope
+from tenants.services.audit import record_event
+from tenants.services.plans import Step, write_plan
+from tenants.services.policies import desired_policy
+from tenants.services.verification import verification_steps
+from tenants.states import OperationKind, PlanKind, TenantState
+
+_CLASSIFICATION = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_MOST_CLASSES = 16  # as many as a schema may have
+_LARGEST_POLICY = 32_768  # bytes; AWS KMS Developer Guide, "Resource quotas"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRuleInput:
+    """The rule of one Region: `("*",)` decrypts every classification, `()` none."""
+
+    region: str
+    may_encrypt: bool = True
+    may_decrypt: tuple[str, ...] = (EVERY_CLASS,)
+
+
+def change_region_rule(*, tenant_id: UUID, rule: RegionRuleInput, actor: Actor) -> UUID:
+    """Put another rule in force and return the id of the plan that carries it to KMS.
+
+    The gateways obey it as soon as the row reaches their Region, caches included, since the key epoch goes up with
+    it. The key policies follow: first that of the Region concerned, then the others', which name its role too, then
+    every Region is verified. Raises `InputInvalid`, `NotFound` when the tenant has no key in that Region, and
+    `TenantNotActive`.
+    """
+    with tenant_scope(tenant_id, "write"):
+        tenant = _locked(tenant_id)
+        rules = list(RegionRule.objects.filter(tenant_id=tenant_id).order_by("region"))
+        row = next((row for row in rules if row.region == rule.region), None)
+        if row is None:
+            raise NotFound("The tenant has no key in that Region.")
+        row.may_encrypt, row.may_decrypt = rule.may_encrypt, sorted(rule.may_decrypt)
+        problems = rule_problems(rules)
+        if problems:
+            raise InputInvalid("The rule cannot be put in force.", problems)
+        row.save(update_fields=["may_encrypt", "may_decrypt"])
+        _desire(tenant, rules)
+        Tenant.objects.filter(id=tenant_id).update(key_epoch=F("key_epoch") + 1)
+        record_event(
+            tenant_id=tenant_id,
+            actor=actor,
+            action="rule.changed",
+            subject=rule.region,
+            detail={"may_encrypt": row.may_encrypt, "may_decrypt": row.may_decrypt},
+        )
+        return write_plan(
+            tenant_id=tenant_id,
+            plan=PlanKind.RULE_CHANGE,
+            steps=_steps(tenant.home_region, rule.region, rules),
+        )
+
+
+def rule_problems(rules: Sequence[RegionRuleInput | RegionRule]) -> list[tuple[str, str]]:
+    """What is wrong with the rules of a tenant, as (place, rule) pairs."""
+    problems = [
+        (f"rules/{number}/{place}", text)
+        for number, rule in enumerate(rules)
+        for place, text in _problems(rule)
+    ]
+    regions = [rule.region for rule in rules]
+    problems += [
+        (f"rules/{number}/region", "must be named once")
+        for number, region in enumerate(regions)
+        if region in regions[:number]
+    ]
+    if rules and not any(rule.may_encrypt for rule in rules):
+        problems.append(("rules", "must let at least one Region encrypt"))
+    if not problems and not all(_fits(region, rules) for region in regions):
+        problems.append(("rules", "name more classifications than a key policy has room for"))
+    return problems
+
+
+def _fits(region: str, rules: Sequence[RegionRuleInput | RegionRule]) -> bool:
+    policy = desired_policy(tenant="0" * 32, region=region, rules=rules)
+    return len(render(policy)) <= _LARGEST_POLICY
+
+
+def _problems(rule: RegionRuleInput | RegionRule) -> Iterator[tuple[str, str]]:
+    if rule.region not in settings.GATEWAY_REGIONS:
+        yield "region", f"must be one of {', '.join(settings.GATEWAY_REGIONS)}"
+    names = list(rule.may_decrypt)
+    if names == [EVERY_CLASS]:
+        return
+    if len(names) > _MOST_CLASSES or len(set(names)) != len(names):
+        yield "may_decrypt", f"must be at most {_MOST_CLASSES} different classifications"
+    if not all(_CLASSIFICATION.fullmatch(name) for name in names):
+        yield (
+            "may_decrypt",
+            "must be * alone, or classifications of 1 to 40 lower-case letters, digits and hyphens",
+        )
+
+
+def _locked(tenant_id: UUID) -> Tenant:
+    """The tenant, locked against another change of its rules, but not against rows that refer to it."""
+    tenant = Tenant.objects.filter(id=tenant_id).select_for_update(no_key=True).first()
+    if tenant is None:
+        raise NotFound("No such tenant.")
+    if tenant.state != TenantState.ACTIVE:
+        raise TenantNotActive(f"The tenant is not active: {tenant.state}.")
+    return tenant
+
+
+def _desire(tenant: Tenant, rules: Sequence[RegionRule]) -> None:
+    """From this moment on the key policies in KMS are not what they should be, and the console says so."""
+    for key in RegionalKey.objects.filter(tenant_id=tenant.id).order_by("region"):
+        policy = desired_policy(tenant=tenant.context_id, region=key.region, rules=rules)
+        key.desired_fingerprint = fingerprint(policy)
+        key.save(update_fields=["desired_fingerprint"])
+
+
+def _steps(home: str, concerned: str, rules: Sequence[RegionRule]) -> list[Step]:
+    applied = [
+        Step(int(rule.region != concerned), OperationKind.APPLY_KEY_POLICY, rule.region, home)
+        for rule in rules
+    ]
+    return applied + verification_steps(home=home, rules=rules, position=2)

@@ -1,0 +1,86 @@
+"""One claimed operation: what a handler gets to know, and how it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeAlias
+from uuid import UUID
+
+from crypto.arn import KeyArn
+from crypto.part import JsonValue
+from tenants.errors import TenantError
+from tenants.selectors.keys import RuleView
+from tenants.states import OperationKind
+
+Result: TypeAlias = "dict[str, JsonValue]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A claimed operation and all that its handler may know, read from the writer in the transaction of the claim.
+
+    `attempt` counts the claims of this operation and is the fencing token: whoever holds an older one has lost it.
+    `tenant` is the tenant id of the encryption context. `arns` has the Regions whose key is known. `found` is what
+    this operation noted or found before, `earlier` what the finished operations of the plan have found.
+    """
+
+    tenant_id: UUID
+    operation_id: UUID
+    plan_id: UUID
+    attempt: int
+    failures: int
+    kind: OperationKind
+    region: str
+    tenant: str
+    slug: str
+    primary_region: str
+    rules: tuple[RuleView, ...]
+    arns: Mapping[str, KeyArn]
+    found: Mapping[str, JsonValue]
+    earlier: Mapping[OperationKind, Mapping[str, JsonValue]]
+
+    @property
+    def rule(self) -> RuleView:
+        """The rule of the Region that this is about."""
+        return next(rule for rule in self.rules if rule.region == self.region)
+
+    @property
+    def arn(self) -> KeyArn:
+        """The key of the Region that this is about; an earlier step has made it."""
+        return self.arns[self.region]
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is about the primary."""
+        return self.region == self.primary_region
+
+
+class Handler(Protocol):
+    """How one kind of operation is done. Any part of it may be killed, and run again.
+
+    `settles` names the errors that pass by themselves after a change in KMS, which is eventually consistent: they are
+    tried again a few times before they count.
+    """
+
+    settles: ClassVar[tuple[type[Exception], ...]]
+
+    def perform(self, work: Work) -> Result:
+        """Do it, outside of any transaction: first look at what is there, then make what is missing."""
+
+    def record(self, work: Work, result: Result) -> None:
+        """Write down what was found, in the transaction that finishes the operation and only if it still is ours."""
+
+
+class NotYet(Exception):
+    """Nothing is wrong, only something is not ready: look again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Not ready; again in {seconds} s.")
+        self.seconds = seconds
+
+
+class NotVerified(TenantError):
+    """The key in KMS is not what it should be. The message says how, and holds no value."""
+
+    code = "not_verified"

@@ -1,0 +1,81 @@
+"""Every endpoint of the API, taken from the URL list itself: a new one is in every test that walks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from gateway.api.operation import Operation, OperatorView
+from gateway.api.shapes import Body
+from tests.callers import PEOPLE
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+# A good body for each operation that takes one.
+BODIES: dict[str, Any] = {
+    "onboardTenant": {
+        "slug": "nobody", "name": "N", "home_region": "us-east-2", "regions": [{"region": "us-east-2"}],
+    },
+    "changeRegionRule": {"may_encrypt": True, "may_decrypt": []},
+    "issueApiKey": {"name": "x", "scopes": ["records:read"]},
+    "addMember": {"email": "new@example.org", "role": "auditor", "password": "correct horse battery"},
+    "defineCollection": {"schema": PEOPLE},
+    "createRecord": {"id": "theirs", "fields": {"name": "Mallory"}},
+    "updateRecord": {"fields": {"name": "Mallory"}},
+    "createRecords": {"records": [{"id": "theirs", "fields": {"name": "Mallory"}}]},
+    "readRecords": {"ids": ["ann"]},
+    "searchRecords": {"field": "email", "value": "ann@example.org"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path below /api/v1; parameters stand in braces."""
+
+    method: str
+    template: str
+    view: type[Any]
+    operation: Operation
+
+    @property
+    def for_operators(self) -> bool:
+        """Else it is for tenant apps."""
+        return issubclass(self.view, OperatorView)
+
+    @property
+    def body(self) -> Any:
+        """A good one, or None."""
+        takes: type[Body] | None = self.operation.body
+        return BODIES[self.operation.name] if takes else None
+
+    def path(self, **values: str) -> str:
+        """The path with these values."""
+        return self.template.format(**values)
+
+
+def endpoints() -> list[Endpoint]:
+    """All of them."""
+    return [
+        Endpoint(
+            method.upper(),
+            "/" + path.removeprefix("api/v1/").replace("<str:", "{").replace(">", "}"),
+            pattern.callback.cls,
+            getattr(pattern.callback.cls, method).operation,
+        )
+        for path, pattern in _patterns(get_resolver())
+        if path.startswith("api/v1/")
+        for method in METHODS
+        if hasattr(pattern.callback.cls, method)
+    ]
+
+
+def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for entry in resolver.url_patterns:
+        path = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _patterns(entry, path)
+        else:
+            yield path, entry

@@ -1,0 +1,113 @@
+"""Two tenants with a row in every table, and the database with all fences, or with the query's own filter alone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connections
+
+from sandbox.files import secret
+from sandbox.postgres.roles import password_path
+from tenants.selectors import (
+    Caller,
+    get_progress,
+    list_api_keys,
+    list_audit_events,
+    list_members,
+)
+from tenants.selectors.collections import get_collection
+from tenants.services.access import add_member
+from tenants.services.collections import define_collection
+from tenants.services.records import RecordInput, create_record
+from tests.callers import OPERATOR, PEOPLE, HasId, caller_of, shared_acme, shared_globex
+from tests.cast import as_region
+from tests.stack import Stack
+
+FIELDS: dict[str, Any] = {"name": "Ann", "city": "Rome", "email": "ann@x.org", "card": "4111"}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One tenant, its caller, and the names of what it has."""
+
+    tenant: HasId
+    caller: Caller
+    region: str
+    collection: str
+    record: str
+    api_key: UUID
+    member: UUID
+    operation: UUID
+    event: UUID
+
+    @property
+    def id(self) -> UUID:
+        """The tenant's id."""
+        return self.tenant.id
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Acme is whom Globex tries to reach."""
+
+    acme: Side
+    globex: Side
+
+
+@lru_cache(maxsize=1)
+def world() -> World:
+    """Made once a process: the tests here change nothing of Acme's, which is what they prove."""
+    return World(_side(shared_acme(), "us-east-2"), _side(shared_globex(), "eu-west-1"))
+
+
+def _side(tenant: HasId, region: str) -> Side:
+    with as_region(region):
+        caller, mark = caller_of(tenant), secrets.token_hex(4)
+        define_collection(caller=caller, name=f"people-{mark}", document=PEOPLE)
+        record = RecordInput(f"ann-{mark}", FIELDS)
+        create_record(caller=caller, collection=f"people-{mark}", record=record)
+        get_collection(caller, f"people-{mark}")
+        member = add_member(
+            tenant_id=tenant.id, email=f"{mark}@x.org", password=None, role="auditor", actor=OPERATOR
+        )
+    return Side(
+        tenant,
+        caller,
+        region,
+        collection=f"people-{mark}",
+        record=f"ann-{mark}",
+        api_key=list_api_keys(tenant.id)[0].id,
+        member=member.id,
+        operation=get_progress(tenant.id).operations[0].id,
+        event=list_audit_events(tenant.id, before=None, limit=1)[0].id,
+    )
+
+
+@contextmanager
+def without_row_level_security(stack: Stack) -> Iterator[None]:
+    """Let the gateway connect as the superuser, for whom no policy counts: what holds now is the query itself."""
+    aliases: list[Any] = [connections["default"], connections["local"]]
+    before = [(alias.settings_dict["USER"], alias.settings_dict["PASSWORD"]) for alias in aliases]
+    superuser = ("postgres", secret(password_path(stack.home, "postgres")))
+    try:
+        for alias in aliases:
+            _connect_as(alias, superuser)
+        yield
+    finally:
+        for alias, login in zip(aliases, before, strict=True):
+            _connect_as(alias, login)
+
+
+def _connect_as(alias: Any, login: tuple[str, str]) -> None:
+    alias.close()
+    alias.close_pool()
+    alias.settings_dict["USER"], alias.settings_dict["PASSWORD"] = login
+
+
+__all__ = ["Side", "World", "list_members", "without_row_level_security", "world"]

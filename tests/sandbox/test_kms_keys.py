@@ -1,0 +1,175 @@
+"""Keys, aliases, tags and descriptions through unmodified boto3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tests.sandbox.kms_cast import HOME, ROOT, WEST, Cast, refused
+
+
+def test_a_multi_region_key_is_described_as_aws_describes_it(kms_cast: Cast) -> None:
+    made = kms_cast.kms("operator").create_key(MultiRegion=True, Description="Acme")["KeyMetadata"]
+    assert re.fullmatch(r"mrk-[0-9a-f]{32}", made["KeyId"])
+    assert made["Arn"] == f"arn:aws:kms:{HOME}:111122223333:key/{made['KeyId']}"
+    assert (made["KeyState"], made["Enabled"], made["Description"]) == ("Enabled", True, "Acme")
+    assert (made["KeySpec"], made["KeyUsage"]) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
+    assert made["MultiRegionConfiguration"] == {
+        "MultiRegionKeyType": "PRIMARY",
+        "PrimaryKey": {"Arn": made["Arn"], "Region": HOME},
+        "ReplicaKeys": [],
+    }
+    shown = kms_cast.kms("operator").describe_key(KeyId=made["KeyId"])["KeyMetadata"]
+    assert shown == made
+
+
+def test_a_single_region_key_has_no_multi_region_configuration(kms_cast: Cast) -> None:
+    made = kms_cast.kms("operator").create_key()["KeyMetadata"]
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", made["KeyId"])
+    assert made["MultiRegion"] is False
+    assert "MultiRegionConfiguration" not in made
+
+
+def test_a_key_of_another_kind_is_refused(kms_cast: Cast) -> None:
+    with refused("UnsupportedOperationException"):
+        kms_cast.kms("operator").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+    with refused("UnsupportedOperationException"):
+        kms_cast.kms("operator").create_key(Origin="EXTERNAL")
+
+
+def test_keys_are_listed_page_by_page_in_their_own_region(kms_cast: Cast) -> None:
+    made = {kms_cast.key() for _ in range(5)}
+    pages = (
+        kms_cast.kms("operator")
+        .get_paginator("list_keys")
+        .paginate(PaginationConfig={"PageSize": 2})
+    )
+    found = [item["KeyArn"] for page in pages for item in page["Keys"]]
+    assert made <= set(found)
+    assert len(found) == len(set(found))
+    with refused("InvalidMarkerException"):
+        kms_cast.kms("operator").list_keys(Marker="!")
+
+
+def test_a_disabled_key_is_of_no_use_until_it_is_enabled(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    client = kms_cast.kms("operator")
+    blob = client.encrypt(KeyId=arn, Plaintext=b"hello")["CiphertextBlob"]
+    client.disable_key(KeyId=arn)
+    shown = client.describe_key(KeyId=arn)["KeyMetadata"]
+    assert (shown["KeyState"], shown["Enabled"]) == ("Disabled", False)
+    uses: list[Callable[[], Any]] = [
+        lambda: client.decrypt(CiphertextBlob=blob),
+        lambda: client.encrypt(KeyId=arn, Plaintext=b"hello"),
+        lambda: client.generate_data_key(KeyId=arn, KeySpec="AES_256"),
+        lambda: client.re_encrypt(CiphertextBlob=blob, DestinationKeyId=arn),
+        lambda: client.replicate_key(KeyId=arn, ReplicaRegion=WEST),
+    ]
+    for use in uses:
+        with refused("DisabledException", f"{arn} is disabled."):
+            use()
+    client.enable_key(KeyId=arn)
+    assert client.decrypt(CiphertextBlob=blob)["Plaintext"] == b"hello"
+
+
+def test_an_alias_is_made_moved_listed_and_deleted(kms_cast: Cast) -> None:
+    first, second = kms_cast.key(), kms_cast.key()
+    client = kms_cast.kms("operator")
+    name = f"alias/tenants/{first[-12:]}"
+    client.create_alias(AliasName=name, TargetKeyId=first)
+    with refused("AlreadyExistsException"):
+        client.create_alias(AliasName=name, TargetKeyId=second)
+    assert client.describe_key(KeyId=name)["KeyMetadata"]["Arn"] == first
+    client.update_alias(AliasName=name, TargetKeyId=second)
+    assert client.describe_key(KeyId=name)["KeyMetadata"]["Arn"] == second
+    assert client.list_aliases(KeyId=first)["Aliases"] == []
+    (listed,) = client.list_aliases(KeyId=second)["Aliases"]
+    assert (listed["AliasName"], listed["TargetKeyId"]) == (name, second.rpartition("/")[2])
+    client.delete_alias(AliasName=name)
+    with refused("NotFoundException"):
+        client.describe_key(KeyId=name)
+    with refused("NotFoundException"):
+        client.delete_alias(AliasName=name)
+
+
+def test_aliases_are_each_regions_own(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    replica = kms_cast.replica(arn, WEST)
+    name = f"alias/tenants/{arn[-12:]}"
+    kms_cast.kms("operator").create_alias(AliasName=name, TargetKeyId=arn)
+    with refused("NotFoundException"):
+        kms_cast.kms("operator", WEST).describe_key(KeyId=name)
+    kms_cast.kms("operator", WEST).create_alias(AliasName=name, TargetKeyId=replica)
+    shown = kms_cast.kms("operator", WEST).describe_key(KeyId=name)["KeyMetadata"]
+    assert shown["Arn"] == replica
+
+
+def test_a_reserved_or_shapeless_alias_name_is_refused(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    client = kms_cast.kms("operator")
+    with refused("NotAuthorizedException"):
+        client.create_alias(AliasName="alias/aws/mine", TargetKeyId=arn)
+    with refused("ValidationException"):
+        client.create_alias(AliasName="mine", TargetKeyId=arn)
+    with refused("InvalidAliasNameException"):
+        client.create_alias(AliasName="alias/a:b", TargetKeyId=arn)
+
+
+def test_an_operation_that_takes_no_alias_refuses_one(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    client = kms_cast.kms("operator")
+    name = f"alias/tenants/{arn[-12:]}"
+    client.create_alias(AliasName=name, TargetKeyId=arn)
+    with refused("NotFoundException", "Invalid keyId"):
+        client.disable_key(KeyId=name)
+    with refused("NotFoundException", "Invalid keyId"):
+        client.schedule_key_deletion(KeyId=name)
+
+
+def test_tags_are_added_changed_listed_and_taken_away(kms_cast: Cast) -> None:
+    arn = kms_cast.key(Tags=[{"TagKey": "tenant", "TagValue": "acme"}])
+    client = kms_cast.kms("operator")
+    client.tag_resource(
+        KeyId=arn,
+        Tags=[{"TagKey": "tenant", "TagValue": "globex"}, {"TagKey": "tier", "TagValue": ""}],
+    )
+    assert client.list_resource_tags(KeyId=arn)["Tags"] == [
+        {"TagKey": "tenant", "TagValue": "globex"},
+        {"TagKey": "tier", "TagValue": ""},
+    ]
+    client.untag_resource(KeyId=arn, TagKeys=["tenant", "absent"])
+    assert client.list_resource_tags(KeyId=arn)["Tags"] == [{"TagKey": "tier", "TagValue": ""}]
+    with refused("TagException"):
+        client.tag_resource(KeyId=arn, Tags=[{"TagKey": "aws:x", "TagValue": ""}])
+    with refused("TagException"):
+        client.tag_resource(
+            KeyId=arn, Tags=[{"TagKey": f"k{n}", "TagValue": ""} for n in range(50)]
+        )
+
+
+def test_a_description_is_changed_in_its_own_region(kms_cast: Cast) -> None:
+    arn = kms_cast.key(Description="first")
+    replica = kms_cast.replica(arn, WEST, Description="west")
+    kms_cast.kms("operator").update_key_description(KeyId=arn, Description="second")
+    shown = [
+        kms_cast.kms("operator", key.split(":")[3]).describe_key(KeyId=key)["KeyMetadata"][
+            "Description"
+        ]
+        for key in (arn, replica)
+    ]
+    assert shown == ["second", "west"]
+
+
+def test_the_caller_learns_who_it_is(kms_cast: Cast) -> None:
+    who = kms_cast.client("sts", "nobody", HOME).get_caller_identity()
+    assert who["Account"] == "111122223333"
+    assert who["Arn"] == "arn:aws:sts::111122223333:assumed-role/nobody/test"
+    assert ROOT.split(":")[4] == who["Account"]
+
+
+def test_what_kms_has_and_the_stand_in_has_not_is_refused_by_name(kms_cast: Cast) -> None:
+    with refused("UnknownOperationException"):
+        kms_cast.kms("operator").list_retirable_grants(
+            RetiringPrincipal="arn:aws:iam::111122223333:role/x"
+        )
