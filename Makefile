@@ -44,14 +44,19 @@ reset: .venv/.installed ## Stop it and delete all keys and data [YES=1]
 test: .venv/.installed .venv-aws/.installed ## Run the tests on real servers [ARGS="-k search -x"]
 	@$(BIN)/python -m pytest $(ARGS)
 
-.PHONY: check
-check: .venv/.installed ## Format, lint, types, layers, migrations, Django's own checks
+.PHONY: check check-format check-lint check-types check-layers check-django
+check: check-format check-lint check-types check-layers check-django ## Check format, lint, types, layers, migrations
+check-format: .venv/.installed
 	$(BIN)/ruff format --check .
+check-lint: .venv/.installed
 	$(BIN)/ruff check .
+check-types: .venv/.installed
 	@$(CONFIGURED) set -x && $(BIN)/mypy .
+check-layers: .venv/.installed
 	$(BIN)/lint-imports
-	@$(CONFIGURED) set -x && $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	@$(CONFIGURED) set -x && $(BIN)/python manage.py check --fail-level WARNING
+check-django: .venv/.installed
+	@$(CONFIGURED) set -x && $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run \
+		&& $(BIN)/python manage.py check --fail-level WARNING
 
 .PHONY: fmt
 fmt: .venv/.installed ## Format, and repair what the linter can
@@ -81,13 +86,13 @@ help: ## Show this
 .venv/.installed: requirements-dev.lock
 	$(if $(PYTHON),,$(error $(NO_PYTHON)))
 	@echo "Installing what the project needs into .venv ..."
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
 .venv-aws/.installed: sandbox/requirements.lock
 	$(if $(PYTHON),,$(error $(NO_PYTHON)))
 	@echo "Installing the Parameter Store emulator into .venv-aws ..."
-	@$(PYTHON) -m venv .venv-aws
+	@$(PYTHON) -m venv --clear .venv-aws
 	@.venv-aws/bin/python -m pip install --quiet --require-hashes -r sandbox/requirements.lock
 	@touch $@

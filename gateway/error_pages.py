@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views import defaults
 
 from gateway.api.problems import problem_page
@@ -44,4 +45,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form without its token; paths of the API take no cookies and are never refused for this."""
-    return permission_denied(request, PermissionDenied())
+    return render(request, "403_csrf.html", status=403)

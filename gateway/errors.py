@@ -41,6 +41,12 @@ class MalformedJson(RequestRefused):
     code = "malformed_json"
 
 
+class LengthRequired(RequestRefused):
+    """A body must say its length."""
+
+    code = "length_required"
+
+
 class MediaTypeUnsupported(RequestRefused):
     """Bodies are application/json."""
 
@@ -74,6 +80,7 @@ class CredentialKindWrong(RequestRefused):
 STATUS: Final[Mapping[type[Exception], int]] = {
     # The request.
     RequestRefused: 400,
+    LengthRequired: 411,
     MediaTypeUnsupported: 415,
     CredentialMissing: 401,
     CredentialKindWrong: 401,

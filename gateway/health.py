@@ -48,6 +48,20 @@ PARTS: Final = {
 _threads = ThreadPoolExecutor(max_workers=len(PARTS), thread_name_prefix="health")
 
 
+class HealthMiddleware:
+    """Answers /healthz and /readyz before the Host header is looked at: a load balancer names a gateway by its address,
+    which is in no list of allowed hosts."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """`get_response` is the rest of the stack."""
+        self._rest = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, or pass on."""
+        answer = {"/healthz": alive, "/readyz": ready}.get(request.path_info, self._rest)
+        return answer(request)
+
+
 @require_safe
 def alive(request: HttpRequest) -> HttpResponse:
     """The process answers; nothing else is looked at, since a restart would mend nothing else."""

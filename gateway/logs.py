@@ -16,6 +16,7 @@ _OURS = ("gateway", "tenants", "crypto", "sandbox")
 # Said by our own line of the request, without the path; and which file holds the credentials, at every client.
 _SILENT = {
     "django.request": logging.ERROR,
+    "django.security.DisallowedHost": logging.CRITICAL,
     "django.server": logging.CRITICAL,
     "granian.access": logging.CRITICAL,
     "botocore.credentials": logging.WARNING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from csp.constants import NONE, NONCE, SELF
+from csp.constants import NONCE, NONE, SELF
 from whitenoise.compress import Compressor
 
 from crypto.conf import CryptoSettings
@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "gateway.middleware.RequestContextMiddleware",
+    "gateway.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -111,7 +112,14 @@ def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dic
             "application_name": f"gateway-{GATEWAY_REGION}",
             # reconnect_timeout: the pool's default backs off so long that it returns seconds after the writer does.
             **(
-                {"pool": {"min_size": 1, "max_size": _db.pool_size, "timeout": 5, "reconnect_timeout": 2}}
+                {
+                    "pool": {
+                        "min_size": 1,
+                        "max_size": _db.pool_size,
+                        "timeout": 5,
+                        "reconnect_timeout": 2,
+                    }
+                }
                 if pooled
                 else {}
             ),
@@ -180,7 +188,9 @@ CSRF_FAILURE_VIEW = "gateway.error_pages.csrf_failure"
 # 6. Headers. The console loads nothing from elsewhere and runs no inline script without the nonce.
 SECURE_SSL_REDIRECT = False  # the load balancer ends TLS; it redirects
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # would have Django redirect
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.cookies_need_https else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.cookies_need_https else None
+)
 SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.cookies_need_https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENVIRONMENT.cookies_need_https
 SECURE_REFERRER_POLICY = "same-origin"
@@ -225,7 +235,11 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Encryption gateway",
-    "DESCRIPTION": "Stores records whose sealed fields are encrypted under the tenant's own multi-Region key.",
+    "DESCRIPTION": "Stores records whose sealed fields are encrypted under the tenant's own AWS KMS multi-Region key,"
+    " and serves them in every Region that the tenant allows.\n\n"
+    "Errors are problem details (RFC 9457): go by `code`; what a code means is at `/api/errors/{code}`. Try again,"
+    " after `Retry-After`, where `retryable` is true; writes with an id of the client's own are safe to send again."
+    " A write answers a `Consistency-Token`; a read that brings it sees that write in any Region.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "POSTPROCESSING_HOOKS": ["gateway.api.schema.add_components"],

@@ -1,16 +1,12 @@
-"""Paths of the whole project."""
+"""Paths of the whole project; those of health are answered before any of them (`gateway/health.py`)."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from gateway import health
-
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/", permanent=False)),
-    path("healthz", health.alive),
-    path("readyz", health.ready),
     path("api/", include("gateway.api.urls")),
     path("console/", include("gateway.console.urls")),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from sandbox.errors import SandboxError
@@ -31,10 +32,16 @@ def secret(path: Path, size: int = 32) -> str:
 
 
 def make_private_directory(path: Path, owner: ServerUser | None = None) -> None:
-    """Make the directory with mode 0700 for its owner; refuse one that somebody else owns."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.getuid() == 0:
-        os.chown(path, *((owner.uid, owner.gid) if owner else (0, 0)))
-    elif path.stat().st_uid != os.getuid():
-        raise SandboxError(f"{path} belongs to another user. Delete it, or start as that user.")
+    """Make the directory with mode 0700 for its owner; refuse a link, or what somebody else made before us."""
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        found = path.lstat()
+        ours = (os.getuid(), owner.uid) if owner else (os.getuid(),)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours:
+            raise SandboxError(
+                f"{path} belongs to another user. Delete it, or start as that user."
+            ) from None
+    if owner:
+        os.chown(path, owner.uid, owner.gid)
     path.chmod(0o700)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ PRIMARY = "us-east-2"
 REGIONS = (PRIMARY, "us-west-1", "eu-west-1")
 ACCOUNT = "111122223333"
 
-# The path of a Unix socket ends at 107 bytes, and supervisord binds `NAME.PID` before it renames.
-LONGEST_RUN_PATH = 75
+# The path of a Unix socket ends at 107 bytes, and supervisord binds `NAME.PID` before it renames. The broker's is part
+# of a URL, so it has no character that a URL would quote.
+USABLE_FOR_SOCKETS = re.compile(r"[A-Za-z0-9/._-]{1,75}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """Sockets: in the home, or in the temporary directory when the home's path is too long for a socket."""
+        """Sockets: in the home, or in the temporary directory when the home's path is too long or too odd for them."""
         inside = self.path / "run"
-        if len(os.fsencode(inside)) <= LONGEST_RUN_PATH:
+        if USABLE_FOR_SOCKETS.fullmatch(str(inside)):
             return inside
         return Path(tempfile.gettempdir()) / f"mrk-gateway-{os.getuid()}-{self.digest}"
 

@@ -33,13 +33,16 @@ def find_ports(home: Home, base: int | None = None) -> Ports:
     return Ports(base or int(str(saved)))
 
 
-def up(home: Home, base: int | None = None) -> Ports:
-    """Start what does not run yet; on failure, what was not running before is stopped again."""
+def up(home: Home, base: int | None = None, *, temporary: bool = False) -> Ports:
+    """Start what does not run yet; on failure, what was not running before is stopped again.
+
+    `temporary`: all of it is stopped and deleted when this process ends, however it ends.
+    """
     with exclusive(home):
         was_running = is_running(home)
         ports = _continue(home, base) if was_running else _begin(home, base)
         try:
-            _start(home, ports)
+            _start(home, ports, temporary=temporary)
         except BaseException:
             if not was_running:
                 _stop(home)
@@ -81,12 +84,12 @@ def _begin(home: Home, base: int | None) -> Ports:
     return ports
 
 
-def _start(home: Home, ports: Ports) -> None:
+def _start(home: Home, ports: Ports, *, temporary: bool) -> None:
     with step("Certificates, passwords, access keys, configuration"):
         writer = data_plane.prepare(home, ports)
         programs = [*data_plane_programs(home, ports), *gateways(home, ports)]
     with step("PostgreSQL in three Regions, broker, KMS, parameters"):
-        data_plane.start(home, ports, writer, programs)
+        data_plane.start(home, ports, writer, programs, temporary=temporary)
     with step("Tables, static files, first accounts"):
         _set_up_gateway(home, ports)
     with step("Gateways, workers, beat"):

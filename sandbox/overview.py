@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from sandbox.files import secret
@@ -24,7 +25,7 @@ def show_welcome(home: Home, ports: Ports) -> None:
     print(f"\n  Console   {address}/console/")
     print(f"  Sign in   {OPERATOR_EMAIL}   {secret(home.secrets / 'operator.password')}")
     print(f"  API       {address}/api/schema/")
-    key = home.secrets / "operator.key"
+    key = shlex.quote(str(home.secrets / "operator.key"))
     print(f'\n  curl -H "Authorization: Bearer $(cat {key})" {address}/api/v1/tenants\n')
     print("  make status   make logs   make down   make reset")
 

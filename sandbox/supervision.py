@@ -22,10 +22,13 @@ from sandbox.programs import STOP_SECONDS, Program
 
 LOG_BYTES = "5MB"
 LOG_BACKUPS = 2
+# What this process started and has not yet seen end: reaped when it is stopped.
+_started: list[subprocess.Popen[bytes]] = []
 
 
 def write_configuration(home: Home, programs: Iterable[Program]) -> None:
     """Write `supervisord.conf`. Nothing starts by itself: `up` starts in order, each when the ones before are ready."""
+    _refuse(str(home.path), (*UNSAFE, "%"))
     sections = {
         "unix_http_server": {"file": str(home.supervisor_socket), "chmod": "0700"},
         "rpcinterface:supervisor": {
@@ -38,7 +41,7 @@ def write_configuration(home: Home, programs: Iterable[Program]) -> None:
         f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in section.items()) + "\n"
         for name, section in sections.items()
     )
-    write_file(home.path / "supervisord.conf", text)
+    write_file(home.path / "supervisord.conf", text.replace("%", "%%"))
 
 
 def _supervisord(home: Home) -> dict[str, str]:
@@ -58,11 +61,11 @@ def _supervisord(home: Home) -> dict[str, str]:
 
 def _section(home: Home, program: Program) -> dict[str, str]:
     section = {
-        "command": " ".join(_escaped(part) for part in program.argv),
+        "command": " ".join(_quoted(part) for part in program.argv),
         "environment": ",".join(
-            f"{name}={_escaped(value)}" for name, value in program.environment.items()
+            f"{name}={_quoted(value)}" for name, value in program.environment.items()
         ),
-        "directory": str(program.directory).replace("%", "%%"),
+        "directory": str(program.directory),
         "priority": str(program.priority),
         "autostart": "false",
         "autorestart": "true",
@@ -72,23 +75,27 @@ def _section(home: Home, program: Program) -> dict[str, str]:
         "stopwaitsecs": str(STOP_SECONDS),
         "killasgroup": "true",
         "redirect_stderr": "true",
-        "stdout_logfile": str(home.logs / f"{program.name}.log").replace("%", "%%"),
+        "stdout_logfile": str(home.logs / f"{program.name}.log"),
         "stdout_logfile_maxbytes": LOG_BYTES,
         "stdout_logfile_backups": str(LOG_BACKUPS),
     }
     return section | ({"user": program.user} if program.user else {})
 
 
-# What supervisord would read as the end of a value, or as the beginning of a comment.
+# What supervisord reads as the end of a value, as a comment, or (in a path, which it expands twice) as a variable.
 UNSAFE = ('"', "\\", "\n", " ;", " #")
 
 
-def _escaped(value: str) -> str:
-    if any(mark in value for mark in UNSAFE):
+def _quoted(value: str) -> str:
+    _refuse(value, UNSAFE)
+    return f'"{value}"'
+
+
+def _refuse(value: str, marks: Iterable[str]) -> None:
+    if any(mark in value for mark in marks):
         raise SandboxError(
-            f"The sandbox cannot run in a path with a quote, a backslash, ' ;' or ' #': {value!r}"
+            f"The sandbox cannot run in a path with a quote, a backslash, '%', ' ;' or ' #': {value!r}"
         )
-    return '"' + value.replace("%", "%%") + '"'
 
 
 def start_supervisord(home: Home, *, temporary: bool) -> subprocess.Popen[bytes]:
@@ -105,6 +112,7 @@ def start_supervisord(home: Home, *, temporary: bool) -> subprocess.Popen[bytes]
             stderr=output,
             start_new_session=True,
         )
+    _started.append(process)
     deadline = time.monotonic() + 15
     while not is_running(home):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -143,6 +151,7 @@ def stop_supervisord(home: Home, *, together: str = "$") -> bool:
     deadline = time.monotonic() + STOP_SECONDS * 5
     while _state(home) and time.monotonic() < deadline:
         time.sleep(0.1)
+    _started[:] = [process for process in _started if process.poll() is None]
     return True
 
 

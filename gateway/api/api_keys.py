@@ -113,7 +113,9 @@ def _in_utc(at: datetime | None) -> datetime | None:
     try:
         return at and at.astimezone(UTC)
     except OverflowError:
-        raise InputInvalid("No such time.", [("/expires_at", "must be a year from 1 to 9999")]) from None
+        raise InputInvalid(
+            "No such time.", [("/expires_at", "must be a year from 1 to 9999")]
+        ) from None
 
 
 def _find(tenant_id: UUID, api_key_id: UUID) -> ApiKeyView:

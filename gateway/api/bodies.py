@@ -16,7 +16,7 @@ import msgspec
 from rest_framework.request import Request
 
 from gateway.api.shapes import Body, Nothing
-from gateway.errors import MalformedJson, MediaTypeUnsupported
+from gateway.errors import LengthRequired, MalformedJson, MediaTypeUnsupported
 from tenants.errors import InputInvalid, NotFound
 
 B = TypeVar("B", bound=Body)
@@ -79,6 +79,9 @@ def _check_media_type(request: Request) -> None:
 
 def _raw(request: Request) -> bytes:
     raw: bytes = request._request.body
+    if not raw and "Transfer-Encoding" in request.headers:
+        # WSGI gives no way to see the end of such a body.
+        raise LengthRequired("Send Content-Length, not a chunked body.")
     return raw
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from django.urls import reverse
+from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,11 +18,26 @@ from tenants.selectors.collections import CollectionView, get_collection, list_c
 from tenants.services.collections import define_collection
 from tenants.states import ApiScope
 
+EXAMPLE = {
+    "fields": [
+        {"name": "city", "type": "string", "protection": "clear"},
+        {
+            "name": "email",
+            "type": "string",
+            "protection": "sealed",
+            "classification": "pii",
+            "searchable": True,
+            "unique": True,
+            "normaliser": "email",
+        },
+    ]
+}
+
 
 class NewCollection(Body):
     """The schema of a collection: `{"fields": [{"name", "type", "protection", "classification", ...}]}`."""
 
-    schema: dict[str, Any]
+    schema: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
 
 
 class Collection(Answer):

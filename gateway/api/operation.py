@@ -88,7 +88,7 @@ def _arguments(request: Request, declared: Operation) -> dict[str, Body]:
 class ApiView(APIView):
     """The base of all views of the API: answers hold plaintext, so nobody on the way may keep one."""
 
-    http_method_names = ["get", "post", "put", "patch", "delete", "head"]  # noqa: RUF012 - Django's own declaration
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

@@ -49,17 +49,20 @@ NewRecordId = Annotated[
 ]
 
 
+EXAMPLE = {"city": "Graz", "email": "ann@example.org"}
+
+
 class NewRecord(Body):
     """A record to create. Without `id`, the gateway makes one; with it, a retry cannot create twice."""
 
-    fields: dict[str, Any]
+    fields: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
     id: NewRecordId | None = None
 
 
 class Changes(Body):
     """The fields that change; null empties a field, and what is not given stays as it is."""
 
-    fields: dict[str, Any]
+    fields: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
 
 
 class RecordsQuery(Body):

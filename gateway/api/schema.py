@@ -21,6 +21,7 @@ from gateway.errors import (
     ConsistencyTokenInvalid,
     CredentialKindWrong,
     CredentialMissing,
+    LengthRequired,
     MalformedJson,
     MediaTypeUnsupported,
     meaning,
@@ -37,7 +38,7 @@ EVERYWHERE: tuple[type[Exception], ...] = (
     tenants.InputInvalid,
     tenants.WriterMoved,
 )
-OF_BODIES = (MalformedJson, MediaTypeUnsupported)
+OF_BODIES = (MalformedJson, LengthRequired, MediaTypeUnsupported)
 OF_TENANT_APPS = (
     ConsistencyTokenInvalid,
     tenants.TenantNotActive,

@@ -21,8 +21,8 @@ from tenants.states import ApiScope
 class SearchTerm(Body):
     """A field and the value that it must have, up to the field's normaliser."""
 
-    field: Annotated[str, Meta(max_length=64)]
-    value: str | int | float | bool
+    field: Annotated[str, Meta(max_length=64, examples=["email"])]
+    value: Annotated[str | int | float | bool, Meta(examples=["ann@example.org"])]
     limit: PageSize = 50
 
 

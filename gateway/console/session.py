@@ -12,6 +12,12 @@ from django.http import HttpRequest
 class ClosedSignup(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """allauth's adapter without sign-up."""
 
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": "The address or the password is not right.",
+        "too_many_login_attempts": "Too many wrong tries. Wait five minutes, then try again.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Nobody registers themselves."""
         return False

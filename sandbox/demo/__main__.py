@@ -6,6 +6,7 @@ Running it again finds what is there and goes on; nothing is doubled.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sandbox.demo.story import tell
 from sandbox.errors import SandboxError
 from sandbox.layout import default_home
 
-SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "customers.csv"
+SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "subscribers.csv"
 
 
 def main() -> int:
@@ -25,7 +26,10 @@ def main() -> int:
         "csv", nargs="?", default=str(SAMPLE), help="a CSV file whose first column is a unique id"
     )
     arguments = parser.parse_args()
-    console = Console(highlight=False)
+    # A pipe has no width; the lines of the KMS trail are as wide as this.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    # A program of the sandbox, not of the gateway: no log lines between the pictures.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         tell(console, default_home(), Path(arguments.csv or SAMPLE))
     except SandboxError as error:

@@ -25,6 +25,10 @@ class Api:
         )
         self.consistency_token = ""
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def call(
         self,
         method: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,51 +28,59 @@ TENANTS = {
 FAR = "eu-west-1"
 
 
-def tell(console: Console, home: Home, path: Path) -> None:
-    """Onboard, import, read elsewhere, and show what is underneath."""
-    table = read_table(path)
+def begin(console: Console, home: Home, table: Table) -> dict[str, str]:
+    """Onboard two tenants and import the table as Acme; gives an API key of each. Safe to run again."""
     ports = find_ports(home)
-    operator_token = (home.secrets / "operator.key").read_text().strip()
-    operator = Api(gateway_url(ports, PRIMARY), operator_token)
-
-    _title(
-        console,
-        "1",
-        "Onboard two tenants",
-        "workers make each one's multi-Region key and replicate it",
-    )
+    operator = Api(gateway_url(ports, PRIMARY), (home.secrets / "operator.key").read_text().strip())
+    _title(console, "1", "Onboard two tenants", "workers make and replicate their keys")
     for slug in TENANTS:
         _onboard(console, operator, slug)
     tokens = {slug: _api_key(home, operator, slug) for slug in TENANTS}
+    acme = Api(gateway_url(ports, PRIMARY), tokens["acme"])
+    _title(console, "2", f"Import {table.collection} as Acme", f"through the gateway of {PRIMARY}")
+    _define(console, acme, table)
+    _import(console, acme, table)
+    operator.close()
+    acme.close()
+    return tokens
 
-    here = Api(gateway_url(ports, PRIMARY), tokens["acme"])
-    _title(console, "2", f"Import {path.name} as Acme", f"through the gateway of {PRIMARY}")
-    _define(console, here, table)
-    _import(console, here, table)
 
+def tell(console: Console, home: Home, path: Path) -> None:
+    """Onboard, import, read elsewhere, and show what is underneath."""
+    table = read_table(path)
+    tokens = begin(console, home, table)
+    ports = find_ports(home)
     record = table.rows[0][table.id_column]
-    there = Api(gateway_url(ports, FAR), tokens["acme"])
-    trail = Trail(home)
+    place = f"collections/{table.collection}/records/{record}"
+    acme, globex = (Api(gateway_url(ports, FAR), tokens[slug]) for slug in TENANTS)
+
     _title(console, "3", f"Read record {record} in {FAR}", "through that Region's own replica key")
-    found = there.call(
-        "GET", f"collections/{table.collection}/records/{record}", after=here.consistency_token
-    )
-    console.print_json(json.dumps(found))
+    trail = Trail(home)
+    console.print_json(json.dumps(_read(acme, place)))
 
     _title(console, "4", "The same row in psql", f"on the server of {FAR}, read by its superuser")
-    tenant = there.call("GET", "me")["tenant"]["id"]
+    tenant = acme.call("GET", "me")["tenant_id"]
     row = row_in_psql(home, ports, FAR, tenant=tenant, collection=table.collection, record=record)
-    console.print(row, markup=False)
+    console.print(row, markup=False, soft_wrap=True)
     _find_no_plaintext(table, row)
 
-    _title(console, "5", "What KMS recorded", "every key call of step 3, in all Regions")
+    _title(console, "5", "What KMS recorded", "every use of a key in step 3, in all Regions")
     _show_trail(console, trail)
 
-    other = Api(gateway_url(ports, FAR), tokens["globex"])
-    other.call("GET", f"collections/{table.collection}/records/{record}", fine=(404,))
-    console.print(
-        f"\nGlobex asks for the same record and is told that there is none.\n{_again(ports, home, table, record)}"
-    )
+    globex.call("GET", place, fine=(404,))
+    console.print("\nGlobex asks for the same record and is told that there is none.")
+    console.print(_again(ports, home, place), soft_wrap=True, markup=False)
+
+
+def _read(api: Api, place: str) -> Any:
+    """Read it, waiting until the import has been replicated to that Region."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = api.call("GET", place, fine=(404,))
+        if "fields" in found:
+            return found
+        time.sleep(0.05)
+    raise SandboxError(f"{place} has not been replicated. See: make status")
 
 
 def gateway_url(ports: Ports, region: str) -> str:
@@ -123,7 +132,7 @@ def _api_key(home: Home, operator: Api, slug: str) -> str:
 
 
 def _define(console: Console, api: Api, table: Table) -> None:
-    api.call("PUT", f"collections/{table.collection}", table.schema)
+    api.call("PUT", f"collections/{table.collection}", {"schema": table.schema})
     grid = Grid(box=None, padding=(0, 2), header_style="dim")
     for heading in ("   field", "type", "protection", "class", "searched as"):
         grid.add_column(heading)
@@ -171,9 +180,11 @@ def _find_no_plaintext(table: Table, row: str) -> None:
 
 def _show_trail(console: Console, trail: Trail) -> None:
     grid = Grid(box=None, padding=(0, 2), header_style="dim")
-    for heading in ("   Region", "call", "key", "encryption context", "outcome"):
+    for heading in ("   asked in", "call", "key", "class", "outcome"):
         grid.add_column(heading)
     asked: set[str] = set()
+    for column in grid.columns:
+        column.no_wrap = True
     for region, event in trail.news():
         asked.add(region)
         grid.add_row(f"   {region}", *_event_row(event))
@@ -192,19 +203,19 @@ def _show_trail(console: Console, trail: Trail) -> None:
 def _event_row(event: dict[str, Any]) -> tuple[str, str, str, str]:
     context = (event.get("requestParameters") or {}).get("encryptionContext") or {}
     arns = [resource["ARN"] for resource in event.get("resources") or []]
+    region, _, key = arns[0].removeprefix("arn:aws:kms:").partition(":") if arns else ("", "", "")
     return (
         event["eventName"],
-        arns[0].split(":", 3)[-1] if arns else "",
-        " ".join(f"{name}={value}" for name, value in sorted(context.items())),
+        f"{region} {key.rpartition('/')[2]}",
+        context.get("class", ""),
         event.get("errorCode") or "done",
     )
 
 
-def _again(ports: Ports, home: Home, table: Table, record: str) -> str:
-    url = gateway_url(ports, FAR)
+def _again(ports: Ports, home: Home, place: str) -> str:
+    token = f"$(cat {demo_token_path(home, 'acme')})"
     return (
         "\nTry it yourself:\n"
-        f'  curl -s -H "Authorization: Bearer $(cat {demo_token_path(home, "acme")})" \\\n'
-        f"    {url}/api/v1/collections/{table.collection}/records/{record}\n"
+        f'  curl -s -H "Authorization: Bearer {token}" {gateway_url(ports, FAR)}/api/v1/{place}\n'
         f"  The console shows both tenants: {gateway_url(ports, PRIMARY)}/console/"
     )

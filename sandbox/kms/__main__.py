@@ -22,7 +22,6 @@ from sandbox.kms.listener import Listener
 from sandbox.kms.production import LooksLikeProduction, refuse_production
 from sandbox.kms.server import Server, Settings
 
-
 _REASONS = (LooksLikeProduction, InvalidIdentities, StateInUse, OSError, sqlite3.Error)
 
 

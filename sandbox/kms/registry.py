@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -43,9 +43,14 @@ _OPERATIONS: dict[tuple[str, str], Operation] = {}
 
 
 def operation(
-    name: str, *, service: str = "kms", read_only: bool = False, slow: bool = False
+    name: str,
+    *,
+    service: str = "kms",
+    read_only: bool = False,
+    slow: bool = False,
+    needs: Sequence[str] = (),
 ) -> Callable[[Handler], Handler]:
-    """Enter the function in the table; `slow` when it reads files at length."""
+    """Enter the function in the table; `slow` when it reads files at length, `needs` as `compile_parameters` has it."""
 
     def enter(handler: Handler) -> Handler:
         shape = _model(service).operation_model(name).input_shape
@@ -56,7 +61,7 @@ def operation(
             secret=_secret_members(shape),
         )
         _OPERATIONS[service, name] = Operation(
-            action, service, handler, compile_parameters(shape), slow
+            action, service, handler, compile_parameters(shape, needs=needs), slow
         )
         return handler
 

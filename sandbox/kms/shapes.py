@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
@@ -20,9 +20,11 @@ Faults = list[str]
 Check = Callable[[Any, str, Faults], Any]
 
 
-def compile_parameters(shape: StructureShape | None) -> Callable[[Any], dict[str, Any]]:
-    """The checker of an operation's input."""
-    check = _structure(shape) if shape is not None else (lambda _value, _path, _faults: {})
+def compile_parameters(
+    shape: StructureShape | None, *, needs: Sequence[str] = ()
+) -> Callable[[Any], dict[str, Any]]:
+    """The checker of an operation's input; `needs` are members that are required though the model does not say so."""
+    check = _structure(shape, needs) if shape is not None else (lambda _value, _path, _faults: {})
 
     def parameters(given: Any) -> dict[str, Any]:
         if not isinstance(given, dict):
@@ -43,9 +45,9 @@ def _check(shape: Shape) -> Check:
     return _COMPILERS.get(shape.type_name, _number)(shape)
 
 
-def _structure(shape: StructureShape) -> Check:
+def _structure(shape: StructureShape, needs: Sequence[str] = ()) -> Check:
     members = {name: _check(member) for name, member in shape.members.items()}
-    required = shape.required_members
+    required = (*shape.required_members, *needs)
 
     def check(value: Any, path: str, faults: Faults) -> Any:
         if not isinstance(value, dict):
@@ -130,7 +132,7 @@ def _number(shape: Shape) -> Check:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
 
     def check(value: Any, path: str, faults: Faults) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong_type(path)
         if low is not None and value < low:
             faults.append(_fault(path, f"Member must have value greater than or equal to {low}"))

@@ -93,7 +93,7 @@ class Store:
         self._forget_alias(alias)
 
     def advance_clock(self, seconds: float) -> None:
-        """Move the time on, for good."""
+        """Move the time on, for good; raises ValueError for a step back."""
         self.clock.advance(seconds)
         self._database.write([("setting", "clock_offset", str(self.clock.offset))])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
+
 from sandbox.files import write_file
 from sandbox.layout import REGIONS, Home
 from sandbox.ports import Ports
@@ -24,12 +26,16 @@ def slot_name(region: str) -> str:
 
 def conninfo(home: Home, ports: Ports, region: str) -> str:
     """How that Region's server reaches whichever server is the writer now, over verified TLS."""
-    hosts = ",".join("127.0.0.1" for _ in REGIONS)
-    numbers = ",".join(str(ports.postgres(each)) for each in REGIONS)
-    return (
-        f"host={hosts} port={numbers} target_session_attrs=read-write user={REPLICATOR}"
-        f" passfile={home.postgres / 'passfile'} application_name={region}"
-        f" sslmode=verify-full sslrootcert={home.ca_certificate} connect_timeout=2"
+    return make_conninfo(
+        host=",".join("127.0.0.1" for _ in REGIONS),
+        port=",".join(str(ports.postgres(each)) for each in REGIONS),
+        target_session_attrs="read-write",
+        user=REPLICATOR,
+        passfile=str(home.postgres / "passfile"),
+        application_name=region,
+        sslmode="verify-full",
+        sslrootcert=str(home.ca_certificate),
+        connect_timeout=2,
     )
 
 
@@ -46,7 +52,7 @@ def write_configuration(
     """Write `postgresql.conf` and `pg_hba.conf` of that Region into its (or the given) data directory."""
     target = directory or data_directory(home, region)
     settings = _settings(home, ports, region)
-    lines = "".join(f"{name} = '{value}'\n" for name, value in settings.items())
+    lines = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
     write_file(target / "postgresql.conf", lines, owner=home.server_user)
     write_file(target / "pg_hba.conf", HBA, owner=home.server_user)
 
@@ -59,6 +65,10 @@ hostssl  replication  {REPLICATOR}                  127.0.0.1/32  scram-sha-256
 hostssl  postgres     {REPLICATOR}                  127.0.0.1/32  scram-sha-256
 hostssl  all          postgres                    127.0.0.1/32  scram-sha-256
 """
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _settings(home: Home, ports: Ports, region: str) -> dict[str, object]:

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connections
 
 from crypto.part import JsonValue
 from tenants.models import Record
+from tenants.schema.jsonb import from_jsonb
 from tenants.scope import scope_alias
 
 
@@ -106,8 +106,7 @@ def _stored(row: tuple[Any, ...]) -> StoredRecord:
         id=row_id,
         record_id=record_id,
         version=version,
-        # orjson reads a large number that jsonb wrote without an exponent as the float it was, never as a huge int.
-        clear=orjson.loads(clear),
+        clear=from_jsonb(clear),
         created_at=created_at,
         updated_at=updated_at,
         parts=tuple(

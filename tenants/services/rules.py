@@ -50,7 +50,7 @@ def change_region_rule(*, tenant_id: UUID, rule: RegionRuleInput, actor: Actor) 
         if row is None:
             raise NotFound("The tenant has no key in that Region.")
         row.may_encrypt, row.may_decrypt = rule.may_encrypt, sorted(rule.may_decrypt)
-        problems = rule_problems(rules)
+        problems = [*_problems(rule)] or rule_problems(rules)
         if problems:
             raise InputInvalid("The rule cannot be put in force.", problems)
         row.save(update_fields=["may_encrypt", "may_decrypt"])

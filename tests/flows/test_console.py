@@ -111,7 +111,7 @@ def test_a_wrong_password_is_said_kindly_and_the_right_one_opens_the_console(
     page: Page, watch: Watch, console: str, operator: str
 ) -> None:
     sign_in(page, console, operator, "not the password")
-    expect(page.get_by_role("alert")).to_contain_text("are not correct")
+    expect(page.get_by_role("alert")).to_contain_text("is not right")
     expect(page.get_by_label("E-mail address")).to_have_value(operator)
     sign_in(page, console, operator)
     expect(page.get_by_role("heading", name="Tenants")).to_be_visible()
@@ -282,10 +282,11 @@ def pages_of(acme: TenantView, initech: TenantView, api_key_id: Any) -> list[str
     ]
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", WIDE), ("dark", NARROW)])
+@pytest.mark.parametrize("look", [("light", WIDE), ("dark", NARROW)], ids=["light", "dark"])
 def test_every_page_is_accessible_keeps_the_policy_and_fits_its_window(
-    browser: Browser, console: str, acme: TenantView, operator: str, theme: Any, size: ViewportSize
+    browser: Browser, console: str, acme: TenantView, operator: str, look: Any
 ) -> None:
+    theme, size = look
     initech = aside(Cast().initech)
     (key, *_) = aside(list_api_keys, acme.id)
     paths = pages_of(acme, initech, key.id)

@@ -56,7 +56,7 @@ def spellings(secret: bytes) -> set[bytes]:
 
 
 @pytest.fixture(scope="module")
-def traces(request: pytest.FixtureRequest) -> Iterator[Traces]:
+def traces() -> Traces:
     """Use every service with marked values, also wrongly, and note every data key that KMS handed out."""
     data_keys: list[bytes] = []
     init = PlaintextDataKey.__init__
@@ -84,7 +84,7 @@ def traces(request: pytest.FixtureRequest) -> Iterator[Traces]:
     hidden = {name: mark.encode() for name, mark in marks.items()}
     hidden |= {f"data key {number}": key for number, key in enumerate(set(data_keys))}
     hidden["credential"] = token.encode()
-    yield Traces(hidden, control.encode(), "\n".join([*listener.lines, *errors]))
+    return Traces(hidden, control.encode(), "\n".join([*listener.lines, *errors]))
 
 
 class Listener(logging.Handler):
@@ -117,12 +117,13 @@ def use_everything(caller: Caller, marks: dict[str, str], control: str) -> list[
     forbidden = replace(
         caller, rules={"us-east-2": replace(caller.rules["us-east-2"], may_decrypt=())}
     )
-    wrong = [
+    always = {"expected_version": None}
+    wrong: list[tuple[type[Exception], Any, dict[str, Any]]] = [
         (RecordExists, create_record, {"record": RecordInput("b", fields)}),
         (ValueNotUnique, create_record, {"record": RecordInput("c", fields)}),
         (InputInvalid, create_record, {"record": RecordInput("d", {"name": "D", "ssn": [marks["ssn"]]})}),
         (InputInvalid, create_record, {"record": RecordInput("d", {"name": "D", "card": marks["card"] + "\0"})}),
-        (InputInvalid, update_record, {"record_id": "b", "fields": {"notes": [1e999, marks["notes"]]}, "expected_version": None}),
+        (InputInvalid, update_record, {"record_id": "b", "fields": {"notes": [1e999, marks["notes"]]}, **always}),
         (InputInvalid, search_records, {"field": "ssn", "value": {"x": marks["ssn"]}, "limit": 5}),
         (RegionNotAllowed, read_record, {"record_id": "b", "caller": forbidden}),
         (DecryptionFailed, read_record, {"record_id": "b", "caller": with_wrong_key(caller)}),

@@ -45,15 +45,15 @@ class Api:
         self.seen = answer.headers.get("Consistency-Token", self.seen)
         return answer  # type: ignore[return-value]  # Django's own class, with more on it
 
-    def get(self, path: str, **headers: str) -> Any:
+    def get(self, path: str) -> Any:
         """The JSON of a 200."""
-        answer = self.send("GET", path, **headers)
+        answer = self.send("GET", path)
         assert answer.status_code == 200, answer.content
         return json.loads(answer.content)
 
-    def post(self, path: str, body: object = None, *, expect: int = 200, **headers: str) -> Any:
+    def post(self, path: str, body: object = None, *, expect: int = 200) -> Any:
         """The JSON of the expected status."""
-        answer = self.send("POST", path, body, **headers)
+        answer = self.send("POST", path, body)
         assert answer.status_code == expect, answer.content
         return json.loads(answer.content)
 

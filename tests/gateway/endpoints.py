@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver
 
 from gateway.api.operation import Operation, OperatorView
 from gateway.api.shapes import Body
@@ -62,20 +62,20 @@ def endpoints() -> list[Endpoint]:
         Endpoint(
             method.upper(),
             "/" + path.removeprefix("api/v1/").replace("<str:", "{").replace(">", "}"),
-            pattern.callback.cls,
-            getattr(pattern.callback.cls, method).operation,
+            view,
+            getattr(view, method).operation,
         )
-        for path, pattern in _patterns(get_resolver())
+        for path, view in _views(get_resolver())
         if path.startswith("api/v1/")
         for method in METHODS
-        if hasattr(pattern.callback.cls, method)
+        if hasattr(view, method)
     ]
 
 
-def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
+def _views(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, type[Any]]]:
     for entry in resolver.url_patterns:
         path = prefix + str(entry.pattern)
         if isinstance(entry, URLResolver):
-            yield from _patterns(entry, path)
+            yield from _views(entry, path)
         else:
-            yield path, entry
+            yield path, getattr(entry.callback, "cls", object)

@@ -105,12 +105,20 @@ def test_faults_of_one_kind_of_process_count_in_production_alone(settings: Any) 
     checks.refuse_unsafe_start(checks.web_faults())
 
 
-def run(stack: Stack, changed: Mapping[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+def run(
+    stack: Stack, changed: Mapping[str, str], *command: str
+) -> subprocess.CompletedProcess[str]:
     environment = {**stack.env("web"), "PATH": os.environ["PATH"], **changed}
     environment.pop("SANDBOX_PROCESS_OF", None)
     return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )  # fmt: skip
+        [sys.executable, *command],
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 PRODUCTION = {"GATEWAY_ENVIRONMENT": "production"}

@@ -124,4 +124,6 @@ def test_a_credential_elsewhere_than_in_its_header_counts_for_nothing(acme: Tena
     token = token_of(acme)
     api = Api("")
     problem(api.send("GET", f"/me?token={token}"), 401, "credential_missing")
-    problem(api.send("GET", "/me", X_API_Key=token, Cookie=f"token={token}"), 401, "credential_missing")
+    problem(
+        api.send("GET", "/me", X_API_Key=token, Cookie=f"token={token}"), 401, "credential_missing"
+    )

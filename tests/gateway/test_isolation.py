@@ -9,15 +9,15 @@ from uuid import uuid4
 import pytest
 
 from tenants.selectors import TenantView, list_api_keys
-from tests.callers import PEOPLE, as_superuser
+from tests.callers import PEOPLE
 from tests.cast import EVERYWHERE, Cast
 from tests.gateway.api import Api, app_of, operator, problem
 from tests.gateway.endpoints import Endpoint, endpoints
+from tests.gateway.rows import rows_of
 from tests.stack import Stack
 
 ANN = {"name": "Ann", "email": "ann@example.org", "ssn": "078-05-1120"}
 APP = [one for one in endpoints() if "{collection}" in one.template]
-TABLES = ("collection", "record", "sealedpart", "blindindexentry", "apikey", "regionrule", "member")
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +35,6 @@ def hooli() -> tuple[TenantView, Api]:
     """The attacker: active in the same Regions, with a good key, and nothing stored."""
     tenant = Cast().onboard("hooli", EVERYWHERE, "us-east-2", {})
     return tenant, app_of(tenant)
-
-
-def everything(stack: Stack, tenant: TenantView) -> list[Any]:
-    """Each row of the tenant, as the database's superuser sees it."""
-    return [
-        as_superuser(
-            stack,
-            f"select to_jsonb(t)::text from tenants_{table} t where tenant_id = %s order by 1",
-            tenant.id,
-        )
-        for table in TABLES
-    ]
 
 
 def attack(endpoint: Endpoint, api: Api) -> Any:
@@ -70,18 +58,18 @@ def test_the_url_list_has_the_endpoints_that_this_file_attacks() -> None:
 def test_anothers_collection_is_not_there(
     acme: tuple[TenantView, Api], hooli: tuple[TenantView, Api], endpoint: Endpoint, stack: Stack
 ) -> None:
-    before = everything(stack, acme[0])
+    before = rows_of(stack, acme[0])
     problem(attack(endpoint, hooli[1]), 404, "collection_not_found")
-    assert everything(stack, acme[0]) == before
+    assert rows_of(stack, acme[0]) == before
 
 
 def test_with_a_collection_of_the_same_name_anothers_records_are_not_there_either(
     acme: tuple[TenantView, Api], hooli: tuple[TenantView, Api], stack: Stack
 ) -> None:
-    before = everything(stack, acme[0])
+    before = rows_of(stack, acme[0])
     assert hooli[1].send("PUT", "/collections/people", {"schema": PEOPLE}).status_code == 201
     seen = {endpoint.operation.name: attack(endpoint, hooli[1]) for endpoint in APP}
-    assert everything(stack, acme[0]) == before
+    assert rows_of(stack, acme[0]) == before
     for name in ("getRecord", "updateRecord", "deleteRecord"):
         problem(seen[name], 404, "record_not_found")
     assert json.loads(seen["readRecords"].content)["results"][0]["status"] == 404
@@ -118,11 +106,11 @@ def test_an_operators_path_of_one_tenant_does_not_reach_anothers_key_or_operatio
     acme: tuple[TenantView, Api], hooli: tuple[TenantView, Api], stack: Stack
 ) -> None:
     api = operator()
-    before = everything(stack, acme[0])
+    before = rows_of(stack, acme[0])
     key = list_api_keys(acme[0].id)[0].id
     operation = api.get(f"/tenants/{acme[0].slug}/operations")["operations"][0]["id"]
     theirs = f"/tenants/{hooli[0].slug}"
     problem(api.send("GET", f"{theirs}/api-keys/{key}"), 404, "not_found")
     problem(api.send("DELETE", f"{theirs}/api-keys/{key}"), 404, "not_found")
     problem(api.send("POST", f"{theirs}/operations/{operation}/retry"), 404, "not_found")
-    assert everything(stack, acme[0]) == before
+    assert rows_of(stack, acme[0]) == before

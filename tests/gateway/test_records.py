@@ -77,7 +77,9 @@ def test_a_change_touches_the_given_fields_alone(acme: Api, ann: str) -> None:
     assert after["created_at"] == before["created_at"] < after["updated_at"]
 
 
-def test_an_entity_tag_saves_a_second_transfer_until_the_record_changes(acme: Api, ann: str) -> None:
+def test_an_entity_tag_saves_a_second_transfer_until_the_record_changes(
+    acme: Api, ann: str
+) -> None:
     tag = acme.send("GET", ann)["ETag"]
     for given in (tag, f"W/{tag}", f'"9-1", {tag}', "*"):
         unchanged = acme.send("GET", ann, If_None_Match=given)
@@ -110,7 +112,9 @@ def test_a_change_under_the_wrong_version_is_refused(acme: Api, ann: str) -> Non
 @pytest.mark.parametrize(
     "tag", ["1", '"1"', '"x-1"', '"1-1", "2-2"', '"99999999999999-1"', "''", '"1-' + "f" * 99 + '"']
 )
-def test_what_is_no_entity_tag_is_refused_rather_than_ignored(acme: Api, ann: str, tag: str) -> None:
+def test_what_is_no_entity_tag_is_refused_rather_than_ignored(
+    acme: Api, ann: str, tag: str
+) -> None:
     for method, body in (("PATCH", {"fields": {"name": "C"}}), ("DELETE", None)):
         problem(acme.send(method, ann, body, If_Match=tag), 400, "condition_invalid")
     assert acme.get(ann)["version"] == 1

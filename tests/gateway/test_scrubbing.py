@@ -43,7 +43,9 @@ def test_an_exception_of_the_database_is_written_without_the_values_in_its_messa
     assert SECRET not in text
     [line] = written(lines)
     assert line["exception"]["class"] == "django.db.utils.DataError"
-    assert line["exception"]["cause"]["sqlstate"] == psycopg.errors.InvalidTextRepresentation.sqlstate
+    assert (
+        line["exception"]["cause"]["sqlstate"] == psycopg.errors.InvalidTextRepresentation.sqlstate
+    )
     assert any("test_an_exception_of" in frame for frame in line["exception"]["frames"])
 
 

@@ -18,7 +18,7 @@ WITHOUT_TENANT = {
 }
 
 
-def rows(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+def rows(sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with connections["migrator"].cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())

@@ -19,9 +19,7 @@ from tenants.selectors import (
     get_progress,
     list_api_keys,
     list_audit_events,
-    list_members,
 )
-from tenants.selectors.collections import get_collection
 from tenants.services.access import add_member
 from tenants.services.collections import define_collection
 from tenants.services.records import RecordInput, create_record
@@ -62,7 +60,7 @@ class World:
 
 @lru_cache(maxsize=1)
 def world() -> World:
-    """Made once a process: the tests here change nothing of Acme's, which is what they prove."""
+    """Made once a process: that no test here changes anything of Acme's is what they prove."""
     return World(_side(shared_acme(), "us-east-2"), _side(shared_globex(), "eu-west-1"))
 
 
@@ -72,9 +70,12 @@ def _side(tenant: HasId, region: str) -> Side:
         define_collection(caller=caller, name=f"people-{mark}", document=PEOPLE)
         record = RecordInput(f"ann-{mark}", FIELDS)
         create_record(caller=caller, collection=f"people-{mark}", record=record)
-        get_collection(caller, f"people-{mark}")
         member = add_member(
-            tenant_id=tenant.id, email=f"{mark}@x.org", password=None, role="auditor", actor=OPERATOR
+            tenant_id=tenant.id,
+            email=f"{mark}@x.org",
+            password=None,
+            role="auditor",
+            actor=OPERATOR,
         )
     return Side(
         tenant,
@@ -98,6 +99,9 @@ def without_row_level_security(stack: Stack) -> Iterator[None]:
     try:
         for alias in aliases:
             _connect_as(alias, superuser)
+            with alias.cursor() as cursor:  # the control: without any tenant, everybody's rows
+                cursor.execute("select count(distinct tenant_id) > 1 from tenants_collection")
+                assert cursor.fetchone() == (True,)
         yield
     finally:
         for alias, login in zip(aliases, before, strict=True):
@@ -108,6 +112,3 @@ def _connect_as(alias: Any, login: tuple[str, str]) -> None:
     alias.close()
     alias.close_pool()
     alias.settings_dict["USER"], alias.settings_dict["PASSWORD"] = login
-
-
-__all__ = ["Side", "World", "list_members", "without_row_level_security", "world"]

@@ -41,7 +41,18 @@ def test_a_file_stays_closed_under_an_open_umask(tmp_path: Path) -> None:
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may take over any directory")
-def test_a_directory_of_another_user_is_refused() -> None:
-    with pytest.raises((SandboxError, PermissionError)):
-        make_private_directory(Path("/usr"))
+def test_a_link_in_the_place_of_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SandboxError, match="belongs to another user"):
+        make_private_directory(tmp_path / "run")
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_directory_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(SandboxError, match="belongs to another user"):
+        make_private_directory(tmp_path / "run")

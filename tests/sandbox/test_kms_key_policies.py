@@ -330,8 +330,11 @@ def test_where_the_primary_may_move_can_be_limited(kms_cast: Cast) -> None:
 def test_a_permission_can_end_at_a_date(kms_cast: Cast) -> None:
     arn = kms_cast.key()
     for moment, allowed in (("2020-01-01T00:00:00Z", False), ("2120-01-01T00:00:00Z", True)):
-        until = {"DateLessThan": {"aws:CurrentTime": moment}}
-        kms_cast.put_policy(arn, statement("*", "kms:Encrypt", **until), ADMINISTERS)
+        kms_cast.put_policy(
+            arn,
+            statement("*", "kms:Encrypt", DateLessThan={"aws:CurrentTime": moment}),
+            ADMINISTERS,
+        )
         if allowed:
             kms_cast.kms("operator").encrypt(KeyId=arn, Plaintext=b"x")
         else:

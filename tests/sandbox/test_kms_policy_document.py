@@ -23,6 +23,8 @@ MALFORMED = [
     "[]",
     "{}",
     json.dumps({"Version": "2012-10-17"}),
+    json.dumps({"Version": "2012-10-17", "Statement": [GOOD]})[:-1] + ', "Statement": []}',
+    "[" * 5000,
     json.dumps({"Version": "2012-10-17", "Statement": []}),
     json.dumps({"Version": "2013-01-01", "Statement": [GOOD]}),
     json.dumps({"Version": "2012-10-17", "Statement": [GOOD], "More": 1}),

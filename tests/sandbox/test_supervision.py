@@ -44,3 +44,8 @@ def test_nobody_else_can_give_orders_to_the_supervisor(home: Home) -> None:
     assert "inet_http_server" not in (home.path / "supervisord.conf").read_text()
     assert home.run.stat().st_mode & 0o777 == 0o700
     assert Path(home.path / "supervisord.conf").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_home_that_supervisord_would_misread_is_refused_before_anything_starts() -> None:
+    with pytest.raises(SandboxError, match="cannot run in a path"):
+        write_configuration(Home(Path("/srv/100%/home")), [])

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import pytest
 from django.db import connections
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from crypto.envelope import Envelope
 from crypto.errors import KeyAccessDenied, KeyUnavailable
@@ -23,6 +25,7 @@ from tenants.errors import (
     WriterMoved,
 )
 from tenants.selectors import Caller
+from tenants.services.collections import define_collection
 from tenants.services.records import (
     MAX_BATCH,
     RecordFault,
@@ -95,6 +98,46 @@ def test_sealed_fields_are_one_part_a_classification_and_leave_no_trace_in_the_r
         acme.tenant_id,
     )
     assert clear == {"name": "Ann", "city": "Paris", "score": 1.5}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@pytest.fixture
+def both_ways(acme: Caller, collection: str) -> str:
+    """A collection with one clear and one sealed field that take any JSON."""
+    sealed = {"protection": "sealed", "classification": "pii"}
+    document: Any = {
+        "fields": [
+            {"name": "clear", "type": "json", "protection": "clear"},
+            {"name": "sealed", "type": "json", **sealed},
+        ]
+    }
+    define_collection(caller=acme, name=f"{collection}-both", document=document)
+    return f"{collection}-both"
+
+
+@given(value=JSON)
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_what_is_accepted_is_read_as_it_was_clear_and_sealed(
+    acme: Caller, both_ways: str, value: Any
+) -> None:
+    """Clear values go through jsonb, which has numbers of its own; sealed ones through our encoding."""
+    fields = {"clear": value, "sealed": value}
+    try:
+        made = create_record(caller=acme, collection=both_ways, record=RecordInput(None, fields))
+    except InputInvalid:
+        return
+    found = read_record(caller=acme, collection=both_ways, record_id=made.id).fields
+    expected = {} if value is None else fields
+    assert (found, made.fields) == (expected, expected)
 
 
 def test_nulls_are_no_values(acme: Caller, collection: str, stack: Stack) -> None:
@@ -295,6 +338,25 @@ def test_where_a_key_fails_the_other_records_are_stored_and_it_is_asked_once(
     assert errors(results) == ["", "key_unavailable"] * 3
     assert len(asked) == 1
     assert stored(stack, acme, collection) == {"records": 3, "parts": 3, "tokens": 3}
+
+
+def test_where_the_writer_is_gone_a_batch_fails_at_once(
+    acme: Caller, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def gone(self: Envelope, plaintext: bytes, *, key: Any, context: Any) -> Any:
+        asked.append(context)
+        raise WriterMoved("The database connection was lost.")
+
+    monkeypatch.setattr(Envelope, "seal", gone)
+    with pytest.raises(WriterMoved):
+        create_records(
+            caller=acme,
+            collection=collection,
+            records=[RecordInput(None, ANN), RecordInput(None, ANN)],
+        )
+    assert len(asked) == 1
 
 
 def test_a_key_that_is_refused_leaves_nothing(

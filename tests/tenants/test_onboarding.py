@@ -11,6 +11,7 @@ from botocore.httpsession import URLLib3Session
 from django.db import connections
 
 from crypto.errors import KeyUnavailable
+from crypto.kms.clients import Plane
 from crypto.kms.key_admin import KmsKeyAdmin
 from tenants.errors import InputInvalid, NotFound, TenantExists
 from tenants.selectors import (
@@ -26,6 +27,7 @@ from tenants.services import keys
 from tenants.services.onboarding import RegionRuleInput, start_onboarding
 from tenants.services.operations import HANDLERS
 from tenants.services.publication import alias_of
+from tenants.services.work import Handler
 from tenants.states import OperationKind, OperationState, TenantState
 from tests.cast import EVERYWHERE, OPERATOR, Cast, let_time_pass, run_due, run_plan
 from tests.tenants.aws import aliases_of, clients, keys_of, parameter
@@ -79,12 +81,11 @@ def test_globex_has_a_key_in_its_one_region_and_nowhere_else(cast: Cast) -> None
 
 def test_the_primary_rotates_and_every_key_carries_its_tags(cast: Cast) -> None:
     acme = cast.acme()
-    primary, kms = keys_of(acme)["us-east-2"][0], clients().kms
-    assert kms("us-east-2", "admin").get_key_rotation_status(KeyId=str(primary))[
-        "KeyRotationEnabled"
-    ]  # type: ignore[arg-type]
+    home = clients().kms("us-east-2", Plane.ADMIN)
+    rotation = home.get_key_rotation_status(KeyId=str(keys_of(acme)["us-east-2"][0]))
+    assert rotation["KeyRotationEnabled"]
     for region, [arn] in keys_of(acme).items():
-        answer = kms(region, "admin").list_resource_tags(KeyId=str(arn))  # type: ignore[arg-type]
+        answer = clients().kms(region, Plane.ADMIN).list_resource_tags(KeyId=str(arn))
         tags = {tag["TagKey"]: tag["TagValue"] for tag in answer["Tags"]}
         assert tags["mrk-gateway:tenant"] == acme.slug
         assert {"mrk-gateway:operation", "mrk-gateway:environment", "mrk-gateway:tenant-id"} < set(
@@ -198,7 +199,11 @@ class Wire:
     @property
     def send(self) -> Send:
         """What stands in for the method of botocore's sessions."""
-        return lambda session, request: self._answer(session, request)
+
+        def send(session: URLLib3Session, request: Any) -> Any:
+            return self._answer(session, request)
+
+        return send
 
     def _answer(self, session: URLLib3Session, request: Any) -> Any:
         number = len(self.calls)
@@ -283,7 +288,7 @@ def test_a_worker_may_be_killed_between_its_last_call_and_its_commit(
     record = handler.record
     with monkeypatch.context() as patch:
 
-        def die(self: object, work: Any, result: Any) -> None:
+        def die(self: Handler, work: Any, result: Any) -> None:
             record(self, work, result)
             raise Killed
 

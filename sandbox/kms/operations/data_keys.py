@@ -29,14 +29,12 @@ def generate_data_key_without_plaintext(service: Service, call: Call) -> Answer:
     return _generate(service, call, "kms:GenerateDataKeyWithoutPlaintext", with_plaintext=False)
 
 
-@operation("GenerateRandom", read_only=True)
+@operation("GenerateRandom", read_only=True, needs=["NumberOfBytes"])
 def generate_random(service: Service, call: Call) -> Answer:
     """Random bytes, 1 to 1024."""
     del service
     refuse_recipient(call)
     authorize_account(call, "kms:GenerateRandom")
-    if "NumberOfBytes" not in call.parameters:
-        raise invalid("NumberOfBytes is required.")
     return {"Plaintext": os.urandom(call.parameters["NumberOfBytes"])}
 
 

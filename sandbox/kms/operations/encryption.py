@@ -35,7 +35,7 @@ def encrypt_plaintext(service: Service, call: Call) -> Answer:
     return {"CiphertextBlob": blob, "KeyId": key.arn, "EncryptionAlgorithm": _ALGORITHM}
 
 
-@operation("Decrypt", read_only=True)
+@operation("Decrypt", read_only=True, needs=["CiphertextBlob"])
 def decrypt_ciphertext(service: Service, call: Call) -> Answer:
     """Open a ciphertext with any related key of this Region."""
     wanted = call.parameters
@@ -60,7 +60,7 @@ def decrypt_ciphertext(service: Service, call: Call) -> Answer:
     }
 
 
-@operation("ReEncrypt", read_only=True)
+@operation("ReEncrypt", read_only=True, needs=["CiphertextBlob"])
 def re_encrypt(service: Service, call: Call) -> Answer:
     """From one key or context to another, without the plaintext leaving."""
     wanted = call.parameters

@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.kms.policy.conditions import Condition, compile_condition
 from sandbox.kms.policy.operators import UnknownOperator
-from sandbox.kms.policy.patterns import Pattern, compile_pattern
+from sandbox.kms.policy.patterns import Context, Pattern, compile_pattern
 from sandbox.kms.policy.principals import InvalidPrincipal, Principals, parse_principals
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
@@ -29,7 +29,7 @@ class Choice:
     patterns: tuple[Pattern, ...]
     excluding: bool
 
-    def admits(self, value: str, context: Any) -> bool:
+    def admits(self, value: str, context: Context) -> bool:
         """Whether the element covers the value."""
         return any(pattern(value, context) for pattern in self.patterns) is not self.excluding
 
@@ -62,8 +62,8 @@ def parse_identity_policy(text: str) -> Policy:
 
 def _parse(text: str, *, with_principals: bool) -> Policy:
     try:
-        document = json.loads(text)
-    except ValueError as error:
+        document = json.loads(text, object_pairs_hook=_distinct)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise MalformedPolicy("the policy is not JSON") from error
     if not isinstance(document, dict) or not document.keys() <= {"Version", "Id", "Statement"}:
         raise MalformedPolicy("a policy is an object of Version, Id and Statement")
@@ -75,6 +75,14 @@ def _parse(text: str, *, with_principals: bool) -> Policy:
         raise MalformedPolicy("a policy needs a statement")
     variables = version == "2012-10-17"  # the older version takes ${...} literally
     return tuple(_statement(item, with_principals, variables=variables) for item in statements)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose members all differ: of two of one name, readers would disagree on which counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedPolicy("a member of the policy is there twice")
+    return found
 
 
 def _statement(item: Any, with_principals: bool, *, variables: bool) -> Statement:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crypto.errors import CryptoError
-from tenants.errors import RecordExists, TenantError, ValueNotUnique
+from tenants.errors import RecordExists, TenantError, ValueNotUnique, WriterMoved
 from tenants.models.base import new_id
 from tenants.scope import tenant_scope
 from tenants.selectors import Caller
@@ -85,6 +85,8 @@ def _prepare(
             draft = _draft(sealing, target, place, record)
             seen.add(draft.view.id)
             drafts.append(draft)
+        except WriterMoved:
+            raise  # no data key can be written down, so nothing of the batch could be stored
         except (TenantError, CryptoError) as error:
             drafts.append(RecordFault(error))
     return drafts

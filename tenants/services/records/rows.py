@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connections
 
 from crypto.part import JsonValue
+from tenants.schema.jsonb import to_jsonb
 from tenants.scope import scope_alias
 from tenants.services.sealing import NewPart, NewToken
 
@@ -92,7 +92,7 @@ class Place:
 def insert_records(place: Place, records: Iterable[NewRecord]) -> set[UUID]:
     """Store the records' own rows; the ids of those that were not there yet."""
     rows = sorted(records, key=lambda record: record.record_id)
-    columns = [[r.id for r in rows], [r.record_id for r in rows], [as_json(r.clear) for r in rows]]
+    columns = [[r.id for r in rows], [r.record_id for r in rows], [to_jsonb(r.clear) for r in rows]]
     head = [place.tenant_id, place.collection_id, place.at, place.at]
     return {row_id for (row_id,) in _run(_INSERT_RECORDS, head + columns)}
 
@@ -106,7 +106,7 @@ def update_record_row(
     place: Place, record: UUID, version: int, clear: dict[str, JsonValue]
 ) -> bool:
     """Write the clear fields and count the version, if it still is this one; whether it was."""
-    parameters = [as_json(clear), place.at, place.tenant_id, record, version]
+    parameters = [to_jsonb(clear), place.at, place.tenant_id, record, version]
     return bool(_run(_UPDATE_RECORD, parameters))
 
 
@@ -154,11 +154,6 @@ def delete_tokens(place: Place, record: UUID, fields: Sequence[str]) -> None:
     """Delete the tokens of these fields of one record."""
     if fields:
         _run(_DELETE_TOKENS, [place.tenant_id, record, list(fields)])
-
-
-def as_json(clear: dict[str, JsonValue]) -> str:
-    """What PostgreSQL reads as jsonb."""
-    return orjson.dumps(clear).decode()
 
 
 def _run(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

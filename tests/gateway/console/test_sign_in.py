@@ -42,8 +42,8 @@ def test_the_right_password_opens_the_console_whatever_the_case_of_the_address(e
 def test_a_wrong_password_and_an_unknown_address_are_told_apart_by_nobody(email: str) -> None:
     wrong = sign_in(Client(), email, "not the password").content.decode()
     unknown = sign_in(Client(), address("nobody"), "not the password").content.decode()
-    assert "are not correct" in wrong
-    assert "are not correct" in unknown
+    assert "The address or the password is not right." in wrong
+    assert "The address or the password is not right." in unknown
 
 
 def test_tries_are_limited_and_the_right_password_does_not_help_then(email: str) -> None:
@@ -51,7 +51,7 @@ def test_tries_are_limited_and_the_right_password_does_not_help_then(email: str)
     for _ in range(12):
         sign_in(client, email, "not the password")
     answer = sign_in(client, email, PASSWORD)
-    assert answer.status_code in (200, 429)
+    assert "Too many wrong tries." in answer.content.decode()
     assert client.get("/console/").status_code == 302
 
 
