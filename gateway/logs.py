@@ -55,6 +55,9 @@ def configure_logs() -> None:
     root.setLevel(max(level, logging.INFO))
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
+    # Granian has given its loggers handlers of their own by the time that it loads us.
+    for name in ("_granian", "granian.access"):
+        logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
     for name, silent in _SILENT.items():
         logging.getLogger(name).setLevel(silent)
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from tenants.consistency import WRITER
+from tenants import consistency
 
 RUN_OPERATION = "tenants.run_operation"
 SWEEP_OPERATIONS = "tenants.sweep_operations"
@@ -61,5 +61,7 @@ def enqueue_operation(*, tenant_id: UUID, operation_id: UUID, run_region: str) -
         return
     arguments = [str(tenant_id), str(operation_id)]
     transaction.on_commit(
-        lambda: _broker.send(RUN_OPERATION, arguments, run_region), using=WRITER, robust=True
+        lambda: _broker.send(RUN_OPERATION, arguments, run_region),
+        using=consistency.WRITER,
+        robust=True,
     )

@@ -58,7 +58,7 @@ class RecordResults(Answer):
 
 
 class BatchCreate(TenantAppView):
-    """/collections/{collection}/records/batch-create"""
+    """/collections/{collection}/batch-create"""
 
     @operation(
         "createRecords",
@@ -79,7 +79,7 @@ class BatchCreate(TenantAppView):
 
 
 class BatchRead(TenantAppView):
-    """/collections/{collection}/records/batch-read"""
+    """/collections/{collection}/batch-read"""
 
     @operation(
         "readRecords",

@@ -41,13 +41,7 @@ from tenants.services.records import (
 )
 from tenants.states import ApiScope
 
-# Paths under records/ that are no records: what is called so could be made and never be read by its path.
-ACTIONS = ("batch-create", "batch-read", "search")
 RecordId = Annotated[str, Meta(min_length=1, max_length=128)]
-NewRecordId = Annotated[
-    str, Meta(min_length=1, max_length=128, pattern=rf"^(?!(?:{'|'.join(ACTIONS)})$)")
-]
-
 
 EXAMPLE = {"city": "Graz", "email": "ann@example.org"}
 
@@ -56,7 +50,7 @@ class NewRecord(Body):
     """A record to create. Without `id`, the gateway makes one; with it, a retry cannot create twice."""
 
     fields: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
-    id: NewRecordId | None = None
+    id: RecordId | None = None
 
 
 class Changes(Body):

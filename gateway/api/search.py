@@ -33,7 +33,7 @@ class FoundRecords(Answer):
 
 
 class Search(TenantAppView):
-    """/collections/{collection}/records/search"""
+    """/collections/{collection}/search"""
 
     @operation(
         "searchRecords",

@@ -155,7 +155,7 @@ def _import(console: Console, api: Api, table: Table) -> None:
         task = bar.add_task("records", total=len(table.rows), unit="records")
         for batch in table.batches():
             answer = api.call(
-                "POST", f"collections/{table.collection}/records/batch-create", {"records": batch}
+                "POST", f"collections/{table.collection}/batch-create", {"records": batch}
             )
             for result in answer["results"]:
                 problem = result.get("problem")

@@ -61,12 +61,16 @@ def _identity(access_key: str, entry: dict[str, Any]) -> Identity:
     )
 
 
+# CloudTrail's word for the caller -> the word of policies (IAM User Guide, "aws:PrincipalType").
+_PRINCIPAL_TYPES = {"AssumedRole": "AssumedRole", "IAMUser": "User", "Root": "Account"}
+
+
 def _context(caller: Caller) -> dict[str, tuple[str, ...]]:
     context: dict[str, tuple[str, ...]] = {
         # For a session this is the role, as at AWS: a condition on it holds for every session.
         "aws:principalarn": (caller.issuer,),
         "aws:principalaccount": (caller.account,),
-        "aws:principaltype": (caller.kind,),
+        "aws:principaltype": (_PRINCIPAL_TYPES[caller.kind],),
         "aws:principalisawsservice": ("false",),
         "aws:viaawsservice": ("false",),
         # A policy that demands TLS must behave here as at AWS, where a request without it never arrives.

@@ -36,7 +36,7 @@ def record_event(
         action=action,
         subject=subject,
         detail=dict(detail or {}),
-        request_id=request_id.get(),
+        request_id=request_id.get()[:64],
     )
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
+from tenants.errors import NotFound, TenantNotActive
 from tenants.jobs import enqueue_operation
-from tenants.models import KeyOperation
+from tenants.models import KeyOperation, Tenant
 from tenants.models.base import new_id
 from tenants.states import OperationKind, OperationState, PlanKind
 
@@ -22,6 +23,19 @@ class Step:
     kind: OperationKind
     region: str
     run_region: str
+
+
+def locked_tenant(tenant_id: UUID) -> Tenant:
+    """The active tenant, locked in the caller's write scope: plans of one tenant are started one after the other.
+
+    Rows that refer to the tenant may still be written meanwhile. Raises `NotFound` and `TenantNotActive`.
+    """
+    tenant = Tenant.objects.filter(id=tenant_id).select_for_update(no_key=True).first()
+    if tenant is None:
+        raise NotFound("No such tenant.")
+    if not tenant.is_active:
+        raise TenantNotActive(f"The tenant is not active: {tenant.state}.")
+    return tenant
 
 
 def write_plan(*, tenant_id: UUID, plan: PlanKind, steps: Sequence[Step]) -> UUID:

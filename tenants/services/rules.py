@@ -11,15 +11,15 @@ from django.conf import settings
 from django.db.models import F
 
 from tenants.actor import Actor
-from tenants.errors import InputInvalid, NotFound, TenantNotActive
+from tenants.errors import InputInvalid, NotFound
 from tenants.key_policy import EVERY_CLASS, fingerprint, render
 from tenants.models import RegionalKey, RegionRule, Tenant
 from tenants.scope import tenant_scope
 from tenants.services.audit import record_event
-from tenants.services.plans import Step, write_plan
+from tenants.services.plans import Step, locked_tenant, write_plan
 from tenants.services.policies import desired_policy
 from tenants.services.verification import verification_steps
-from tenants.states import OperationKind, PlanKind, TenantState
+from tenants.states import OperationKind, PlanKind
 
 _CLASSIFICATION = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _MOST_CLASSES = 16  # as many as a schema may have
@@ -44,7 +44,7 @@ def change_region_rule(*, tenant_id: UUID, rule: RegionRuleInput, actor: Actor) 
     `TenantNotActive`.
     """
     with tenant_scope(tenant_id, "write"):
-        tenant = _locked(tenant_id)
+        tenant = locked_tenant(tenant_id)
         rules = list(RegionRule.objects.filter(tenant_id=tenant_id).order_by("region"))
         row = next((row for row in rules if row.region == rule.region), None)
         if row is None:
@@ -108,16 +108,6 @@ def _problems(rule: RegionRuleInput | RegionRule) -> Iterator[tuple[str, str]]:
             "may_decrypt",
             "must be * alone, or classifications of 1 to 40 lower-case letters, digits and hyphens",
         )
-
-
-def _locked(tenant_id: UUID) -> Tenant:
-    """The tenant, locked against another change of its rules, but not against rows that refer to it."""
-    tenant = Tenant.objects.filter(id=tenant_id).select_for_update(no_key=True).first()
-    if tenant is None:
-        raise NotFound("No such tenant.")
-    if tenant.state != TenantState.ACTIVE:
-        raise TenantNotActive(f"The tenant is not active: {tenant.state}.")
-    return tenant
 
 
 def _desire(tenant: Tenant, rules: Sequence[RegionRule]) -> None:

@@ -103,13 +103,16 @@ class Sealing:
         if not all(part.classification in known for part in record.parts):
             raise DecryptionFailed
         check_region(self._caller, [part.classification for part in record.parts], "decrypt")
-        return {
+        opened = {
             part.classification: decode_part(
                 self._open(part.classification, part.message),
                 Binding(self._collection.name, record.record_id, part.version),
             )
             for part in record.parts
         }
+        if self._collection.schema.lacks_required(opened):
+            raise DecryptionFailed
+        return opened
 
     def _index_key(self, field: Field) -> IndexKey:
         name = field.classification

@@ -21,25 +21,28 @@ from django.db.models.functions import Now
 from crypto.errors import KeyAccessDenied, KeyNotFound
 from crypto.kms.key_admin import KeyDescription
 from tenants.actor import Actor
-from tenants.errors import NotFound
 from tenants.key_policy import Rule, difference, fingerprint, opens
-from tenants.models import RegionalKey, RegionRule, Tenant
+from tenants.models import KeyOperation, RegionalKey, RegionRule
 from tenants.scope import tenant_scope
 from tenants.services.audit import record_event, this_worker
 from tenants.services.canary import CanaryKey, canary_classes
 from tenants.services.clients import get_key_admin
-from tenants.services.plans import Step, write_plan
+from tenants.services.plans import Step, locked_tenant, write_plan
 from tenants.services.policies import desired_policy, get_applied_policy, record_policy
 from tenants.services.work import NotVerified, Result, Work
-from tenants.states import OperationKind, PlanKind
+from tenants.states import OperationKind, OperationState, PlanKind
 
 
 def start_verification(*, tenant_id: UUID, actor: Actor) -> UUID:
-    """Verify the tenant's key in each of its Regions now; returns the id of the plan. Raises `NotFound`."""
+    """Verify the tenant's key in each of its Regions now; returns the id of the plan, that of one under way if any.
+
+    Raises `NotFound` and `TenantNotActive`.
+    """
     with tenant_scope(tenant_id, "write"):
-        tenant = Tenant.objects.filter(id=tenant_id).first()
-        if tenant is None:
-            raise NotFound("No such tenant.")
+        tenant = locked_tenant(tenant_id)
+        under_way = _plan_under_way(tenant_id)
+        if under_way:
+            return under_way
         rules = list(RegionRule.objects.filter(tenant_id=tenant_id).order_by("region"))
         record_event(tenant_id=tenant_id, actor=actor, action="verification.started")
         return write_plan(
@@ -57,6 +60,17 @@ def verification_steps(*, home: str, rules: Sequence[Rule], position: int) -> li
         Step(position, OperationKind.SEAL_CANARY, sealing, sealing),
         *(Step(position + 1, OperationKind.VERIFY_KEY, rule.region, rule.region) for rule in rules),
     ]
+
+
+def _plan_under_way(tenant_id: UUID) -> UUID | None:
+    """The newest plan, where it is a verification that will still come to an end by itself."""
+    mine = KeyOperation.objects.filter(tenant_id=tenant_id)
+    newest = list(mine.filter(plan_id__in=mine.order_by("-plan_id").values("plan_id")[:1]))
+    states = {row.state for row in newest}
+    if OperationState.FAILED in states or states == {OperationState.DONE}:
+        return None
+    verifies = [row.plan_id for row in newest if row.plan == PlanKind.VERIFICATION]
+    return verifies[0] if verifies else None
 
 
 class SealCanary:

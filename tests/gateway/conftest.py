@@ -1,4 +1,4 @@
-"""Static files under their own names (hashing and compressing takes seconds), and the log lines of a test."""
+"""A place for static files, and the log lines of a test."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files() -> Iterator[None]:
-    """The directory that production fills with `collectstatic`, empty; names without hashes."""
+def static_root() -> None:
+    """The directory that `collectstatic` fills; WhiteNoise warns where there is none."""
     from django.conf import settings
-    from django.test import override_settings
 
     Path(settings.STATIC_ROOT).mkdir(exist_ok=True)
-    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
-        yield
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_each_record_of_a_batch_has_its_own_result_in_order(acme: Api) -> None:
         {"id": "one", "fields": {"name": "Again"}},
         {"id": "no/slash", "fields": {"name": "x"}},
     ]
-    results = acme.post(f"{RECORDS}/batch-create", {"records": given})["results"]
+    results = acme.post("/collections/people/batch-create", {"records": given})["results"]
     assert [result["status"] for result in results] == [201, 409, 400, 201, 409, 400]
     assert results[0]["record"]["fields"] == {"name": "One", "ssn": "1-1"}
     assert results[1]["problem"]["code"] == "record_exists"
@@ -46,7 +46,7 @@ def test_each_record_of_a_batch_has_its_own_result_in_order(acme: Api) -> None:
 def test_a_batch_read_answers_each_id_in_order(acme: Api) -> None:
     acme.post(RECORDS, {"id": "r1", "fields": {"name": "R1", "ssn": "9"}}, expect=201)
     ids = ["r1", "absent", "r1", "not an id\x00"]
-    results = acme.post(f"{RECORDS}/batch-read", {"ids": ids})["results"]
+    results = acme.post("/collections/people/batch-read", {"ids": ids})["results"]
     assert [result["status"] for result in results] == [200, 404, 200, 404]
     assert results[0] == results[2]
     assert results[1]["problem"]["code"] == "record_not_found"
@@ -65,14 +65,14 @@ def test_a_batch_read_answers_each_id_in_order(acme: Api) -> None:
     ],
 )
 def test_a_batch_of_the_wrong_form_is_refused_whole(acme: Api, path: str, body: object) -> None:
-    problem(acme.send("POST", f"{RECORDS}/{path}", body), 400, "input_invalid")
+    problem(acme.send("POST", f"/collections/people/{path}", body), 400, "input_invalid")
 
 
 def test_a_full_batch_is_taken(acme: Api) -> None:
     given = [{"id": f"full-{n}", "fields": {"name": "N", "ssn": str(n)}} for n in range(500)]
-    results = acme.post(f"{RECORDS}/batch-create", {"records": given})["results"]
+    results = acme.post("/collections/people/batch-create", {"records": given})["results"]
     assert {result["status"] for result in results} == {201}
-    found = acme.post(f"{RECORDS}/batch-read", {"ids": [f"full-{n}" for n in range(500)]})
+    found = acme.post("/collections/people/batch-read", {"ids": [f"full-{n}" for n in range(500)]})
     assert [item["record"]["fields"]["ssn"] for item in found["results"]] == [
         str(n) for n in range(500)
     ]
@@ -82,10 +82,14 @@ def test_records_are_found_by_the_exact_value_up_to_the_normaliser(acme: Api) ->
     acme.post(RECORDS, {"id": "s1", "fields": {"name": "S", "ssn": "078-05-1120"}}, expect=201)
     acme.post(RECORDS, {"id": "s2", "fields": {"name": "S", "ssn": "078051120"}}, expect=201)
     for value in ("078-05-1120", "078 05 1120"):
-        found = acme.post(f"{RECORDS}/search", {"field": "ssn", "value": value})["records"]
+        found = acme.post("/collections/people/search", {"field": "ssn", "value": value})["records"]
         assert {record["id"] for record in found} == {"s1", "s2"}
-    assert acme.post(f"{RECORDS}/search", {"field": "ssn", "value": "079"})["records"] == []
-    one = acme.post(f"{RECORDS}/search", {"field": "ssn", "value": "078051120", "limit": 1})
+    assert (
+        acme.post("/collections/people/search", {"field": "ssn", "value": "079"})["records"] == []
+    )
+    one = acme.post(
+        "/collections/people/search", {"field": "ssn", "value": "078051120", "limit": 1}
+    )
     assert len(one["records"]) == 1
 
 
@@ -103,7 +107,7 @@ def test_records_are_found_by_the_exact_value_up_to_the_normaliser(acme: Api) ->
     ],
 )
 def test_what_cannot_be_searched_is_said(acme: Api, body: object) -> None:
-    problem(acme.send("POST", f"{RECORDS}/search", body), 400, "input_invalid")
+    problem(acme.send("POST", "/collections/people/search", body), 400, "input_invalid")
 
 
 def test_a_value_in_the_url_is_refused(acme: Api) -> None:

@@ -142,6 +142,19 @@ def test_a_worker_does_not_start_on_a_sandboxs_settings_in_production(stack: Sta
     assert "crypto.E009" in refused.stderr + refused.stdout
 
 
+def test_manage_check_deploy_has_nothing_to_say_of_good_settings(stack: Stack) -> None:
+    own = {
+        "GATEWAY_KMS_ENDPOINTS": "",
+        "GATEWAY_SSM_ENDPOINTS": "",
+        "GATEWAY_SECRET_KEY": str(GOOD["SECRET_KEY"]),
+        "GATEWAY_ALLOWED_HOSTS": "gateway.example.com",
+        "GATEWAY_COOKIES_NEED_HTTPS": "1",
+        "GATEWAY_BROKER_URL": "rediss://broker.example.com:6379/0",
+    }
+    fine = run(stack, PRODUCTION | own, "manage.py", "check", "--deploy")
+    assert (fine.returncode, "no issues" in fine.stdout) == (0, True), fine.stderr
+
+
 def test_manage_check_deploy_refuses_a_sandboxs_settings(stack: Stack) -> None:
     refused = run(stack, PRODUCTION, "manage.py", "check", "--deploy")
     assert refused.returncode != 0

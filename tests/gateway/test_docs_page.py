@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.test import override_settings
 from playwright.sync_api import Page, expect, sync_playwright
 
-from gateway import settings as production
 from tenants.services.access import issue_operator_key
 from tests.flows.browser import Watch, find_chromium, launch, running_gateway
 from tests.gateway.endpoints import endpoints
@@ -25,8 +23,7 @@ def opened(stack: Stack) -> Iterator[tuple[Page, str, str]]:
         pytest.skip("NOT TESTED: no Chromium on this machine (set CHROMIUM to its path)")
     from django.core.management import call_command
 
-    with override_settings(STORAGES=production.STORAGES):
-        call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
     key = issue_operator_key(name="docs page")
     with running_gateway(stack, "us-west-1") as url, sync_playwright() as playwright:
         browser = launch(playwright, path)

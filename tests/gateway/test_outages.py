@@ -107,6 +107,6 @@ def test_a_message_that_was_tampered_with_has_one_answer_and_hurts_no_other_reco
     api.seen = "FFFFFFFF/FFFFFFFF"  # the writer, whose news this is
     document = problem(api.send("GET", f"{RECORDS}/bob"), 422, "decryption_failed")
     assert document["detail"] == "The value could not be decrypted."
-    results = api.post(f"{RECORDS}/batch-read", {"ids": ["ann", "bob", "cho"]})["results"]
+    results = api.post("/collections/people/batch-read", {"ids": ["ann", "bob", "cho"]})["results"]
     assert [result["status"] for result in results] == [200, 422, 200]
     problem(api.send("GET", RECORDS), 422, "decryption_failed")

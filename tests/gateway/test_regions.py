@@ -47,7 +47,7 @@ def test_where_a_rule_forbids_one_classification_no_part_of_the_record_is_answer
         answer = api.send("GET", f"{RECORDS}/both")
         problem(answer, 403, "region_not_allowed")
         assert b"b@example.org" not in answer.content
-        results = api.post(f"{RECORDS}/batch-read", {"ids": ["pii", "both"]})["results"]
+        results = api.post("/collections/people/batch-read", {"ids": ["pii", "both"]})["results"]
         assert [result["status"] for result in results] == [200, 403]
 
 

@@ -115,6 +115,7 @@ WITHOUT_ATTEMPT: Final = {
     "check_reader": "asks no database",
     "record_event": "writes inside of the scope of another service",
     "write_plan": "writes inside of the scope of another service",
+    "locked_tenant": "reads inside of the scope of another service",
     "claim": "is how run_operation begins",
     "load_collection": "reads inside of the scope of another service",
     "fetch_records": "reads inside of the scope of another service",

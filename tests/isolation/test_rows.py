@@ -127,7 +127,9 @@ def test_a_row_cannot_point_to_another_tenants_row(
 ) -> None:
     with scope_of(stack, both.acme.id) as connection:
         [(theirs,)] = run(connection, "select id from {} limit 1", target)
-    query = sql.SQL("update {} set {} = %s").format(sql.Identifier(table), sql.Identifier(column))
+    query = sql.SQL("update {0} set {1} = %s where ctid = (select ctid from {0} limit 1)").format(
+        sql.Identifier(table), sql.Identifier(column)
+    )
     with (
         scope_of(stack, both.globex.id) as connection,
         pytest.raises(errors.ForeignKeyViolation),

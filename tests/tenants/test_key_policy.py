@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.kms.policy.caller import Caller
+from sandbox.kms.policy.decision import Decision, Request, decide_on_key
+from sandbox.kms.policy.document import parse_identity_policy, parse_key_policy
 from tenants.key_policy import (
     Document,
     Principals,
@@ -121,6 +124,55 @@ def test_the_account_statement_is_for_the_root_user_alone_and_can_only_repair() 
     ]
     assert statement["Action"] == ["kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy"]
     assert statement["Condition"] == {"StringEquals": {"aws:PrincipalType": "Account"}}
+
+
+def allows(document: Document, caller: str, kind: str, action: str) -> bool:
+    """What IAM would decide, for a caller whose own policies allow everything."""
+    everything = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"},
+    }
+    decision = decide_on_key(
+        Caller.parse(caller),
+        Request(
+            action, "arn:aws:kms:eu-west-1:111122223333:key/mrk-x", {"aws:principaltype": (kind,)}
+        ),
+        key_policy=parse_key_policy(render(document)),
+        key_account="111122223333",
+        identity=parse_identity_policy(json.dumps(everything)),
+    )
+    return decision is Decision.ALLOWED
+
+
+def test_the_root_user_repairs_the_policy_and_uses_nothing() -> None:
+    document = policy(EU, Rule(EU))
+    root = "arn:aws:iam::111122223333:root"
+    assert allows(document, root, "Account", "kms:PutKeyPolicy")
+    for action in (
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "kms:CreateGrant",
+        "kms:ScheduleKeyDeletion",
+    ):
+        assert not allows(document, root, "Account", action), action
+
+
+@pytest.mark.parametrize(
+    "role",
+    ["powerful", "mrk-gateway-use-us-east-2", "mrk-gateway-use-eu-west-1", "mrk-gateway-audit"],
+)
+def test_no_iam_policy_of_the_account_reaches_around_the_key_policy(role: str) -> None:
+    """The statement for the root user names the account, which usually lets IAM policies in: not here."""
+    document = policy(EU, Rule(EU))
+    caller = f"arn:aws:sts::111122223333:assumed-role/{role}/session"
+    for action in (
+        "kms:PutKeyPolicy",
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:ReplicateKey",
+        "kms:ScheduleKeyDeletion",
+    ):
+        assert not allows(document, caller, "AssumedRole", action), action
 
 
 def test_replicas_outside_of_the_tenants_regions_are_denied_to_everybody() -> None:

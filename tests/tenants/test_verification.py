@@ -13,7 +13,7 @@ from django.conf import settings
 from crypto.errors import CredentialsRefused
 from crypto.kms.clients import KmsClients, Plane
 from crypto.kms.key_admin import KmsKeyAdmin
-from tenants.errors import NotFound
+from tenants.errors import NotFound, TenantNotActive
 from tenants.models.base import new_id
 from tenants.selectors import (
     OperationView,
@@ -214,6 +214,18 @@ def test_canary_classes_cover_what_each_region_lists() -> None:
     assert canary_classes([RegionRuleInput(US, may_decrypt=("canary",))]) == [CANARY_CLASS]
 
 
-def test_a_tenant_that_is_not_there_cannot_be_verified() -> None:
+def test_only_an_active_tenant_can_be_verified(cast: Cast) -> None:
     with pytest.raises(NotFound):
         start_verification(tenant_id=new_id(), actor=OPERATOR)
+    initech = cast.initech()
+    with pytest.raises(TenantNotActive):
+        verify(initech)
+    assert get_progress(initech.id).plan == PlanKind.ONBOARDING
+
+
+def test_asking_twice_is_one_verification_until_it_has_ended(cast: Cast) -> None:
+    globex = cast.globex()
+    first = start_verification(tenant_id=globex.id, actor=OPERATOR)
+    assert start_verification(tenant_id=globex.id, actor=OPERATOR) == first
+    run_plan(globex)
+    assert start_verification(tenant_id=globex.id, actor=OPERATOR) != first

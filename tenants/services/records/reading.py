@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crypto.errors import CryptoError, DecryptionFailed
-from crypto.part import JsonValue
+from crypto.errors import CryptoError
 from tenants.errors import InputInvalid, RecordNotFound, TenantError
 from tenants.scope import tenant_scope
 from tenants.selectors import Caller
@@ -66,19 +65,9 @@ def check_reader(caller: Caller) -> None:
 
 
 def open_record(sealing: Sealing, target: StoredCollection, record: StoredRecord) -> RecordView:
-    """The record with its sealed fields opened; raises as `open_parts` does."""
-    shown = target.schema.present(record.clear, open_parts(sealing, target, record))
+    """The record with its sealed fields opened; raises as `Sealing.open` does."""
+    shown = target.schema.present(record.clear, sealing.open(record))
     return RecordView(record.record_id, record.version, shown, record.created_at, record.updated_at)
-
-
-def open_parts(
-    sealing: Sealing, target: StoredCollection, record: StoredRecord
-) -> dict[str, dict[str, JsonValue]]:
-    """All sealed fields by classification; raises as `Sealing.open` does, and where a required part was taken away."""
-    opened = sealing.open(record)
-    if target.schema.lacks_required(opened):
-        raise DecryptionFailed
-    return opened
 
 
 def _answer(

@@ -17,7 +17,7 @@ from tenants.selectors.collections import StoredCollection
 from tenants.selectors.records import StoredRecord, fetch_records
 from tenants.services.collections import find_target
 from tenants.services.records.limits import check_known_id
-from tenants.services.records.reading import check_reader, open_parts
+from tenants.services.records.reading import check_reader
 from tenants.services.records.rows import (
     Place,
     delete_parts,
@@ -107,7 +107,7 @@ def _attempt(change: _Change, mode: Mode) -> RecordView:
 def _apply(change: _Change, stored: StoredRecord) -> _Result:
     """Merge the change into the opened record and seal the touched parts. No transaction is open."""
     checked, schema = change.checked, change.target.schema
-    sealed = open_parts(change.sealing, change.target, stored)
+    sealed = change.sealing.open(stored)
     touched = set(checked.sealed) | {
         schema.fields[name].classification for name in checked.emptied if schema.fields[name].sealed
     }
