@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_SHARE = 16  # one tenant may fill a sixteenth of the cache, and has at least as many lines as this
 
 
 @dataclass(slots=True)
@@ -21,30 +22,35 @@ class Counters:
     evictions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    tenant: str
-    value: Any
-    stale_at: float
+@dataclass(slots=True)
+class _Shelf:
+    """What is held of one tenant: the greatest epoch seen, its lines by last use, and the loads under way."""
+
+    epoch: int
+    lines: OrderedDict[Hashable, Any] = field(default_factory=OrderedDict)
+    flights: dict[Hashable, Future[Any]] = field(default_factory=dict)
 
 
 class Cache:
-    """Lines belong to a tenant and an epoch. The first sight of a greater epoch empties the tenant's lines."""
+    """Lines stand on the shelf of their tenant and are looked up nowhere else.
+
+    The first sight of a greater epoch replaces the shelf. When space is short the tenant that was idle longest loses
+    a line, and no tenant may take the space of all others. The next call after a line's time deletes it from memory.
+    """
 
     def __init__(self, size: int, seconds: float, monotonic: Callable[[], float]) -> None:
         """At most `size` lines, each for at most `seconds` by the `monotonic` clock."""
         self._size = size
         self._seconds = seconds
         self._monotonic = monotonic
-        self._lines: OrderedDict[Hashable, _Entry] = OrderedDict()
-        self._flights: dict[Hashable, Future[Any]] = {}
-        self._epochs: OrderedDict[str, int] = OrderedDict()
+        self._shelves: OrderedDict[str, _Shelf] = OrderedDict()  # by the tenant's last use
+        self._stale_at: OrderedDict[tuple[str, Hashable], float] = OrderedDict()  # oldest load first
         self._lock = threading.Lock()
         self.counters = Counters()
 
     def __len__(self) -> int:
-        """How many lines there are, stale ones included."""
-        return len(self._lines)
+        """How many lines there are."""
+        return len(self._stale_at)
 
     def __repr__(self) -> str:
         """Counts, never contents."""
@@ -53,84 +59,104 @@ class Cache:
     def get(self, tenant: str, epoch: int, line: Hashable, load: Callable[[], T]) -> T:
         """The line's value; the first thread that misses loads it, the others wait for that load.
 
-        A load that fails raises in its own thread and in those that waited for it, and leaves nothing behind.
+        A load that fails raises in its own thread and in those that waited for it, and leaves nothing behind. An epoch
+        older than one that was seen, which a lagging reader of the database shows, is loaded for and never kept.
         """
         with self._lock:
-            self._see(tenant, epoch)
-            entry = self._lines.get(line)
-            if entry is not None and entry.stale_at > self._monotonic():
-                self._lines.move_to_end(line)
+            self._expire()
+            shelf = self._shelf(tenant, epoch)
+            flight = shelf.flights.get(line)
+            if flight is not None or line in shelf.lines:
                 self.counters.hits += 1
-                return entry.value  # type: ignore[no-any-return]
-            flight = self._flights.get(line)
-            leads = flight is None
-            if flight is None:
-                flight = self._flights[line] = Future()
-                self.counters.misses += 1
             else:
-                self.counters.hits += 1
-        if leads:
-            self._load(tenant, epoch, line, load, flight)
-        return flight.result()  # type: ignore[no-any-return]
+                self.counters.misses += 1
+                mine = shelf.flights[line] = Future[T]()
+            if line in shelf.lines:
+                shelf.lines.move_to_end(line)
+                return shelf.lines[line]  # type: ignore[no-any-return]
+        if flight is None:
+            return self._load(tenant, shelf, line, load, mine)
+        try:
+            return flight.result()  # type: ignore[no-any-return]
+        except CancelledError:  # the thread that loaded was stopped, which is not this one's fate
+            return self.get(tenant, epoch, line, load)
 
-    def drop(self, line: Hashable, value: object) -> None:
+    def drop(self, tenant: str, line: Hashable, value: object) -> None:
         """Remove the line if it still holds that value."""
         with self._lock:
-            entry = self._lines.get(line)
-            if entry is not None and entry.value is value:
-                del self._lines[line]
+            shelf = self._shelves.get(tenant)
+            if shelf is not None and shelf.lines.get(line) is value:
+                self._remove(tenant, shelf, line)
 
     def forget(self, tenant: str) -> None:
         """Remove the tenant's lines. Loads in flight end for those who wait, and are not kept."""
         with self._lock:
-            self._forget(tenant)
+            if tenant in self._shelves:
+                self._shelves[tenant] = _Shelf(self._clear(tenant).epoch)
 
     def _load(
-        self, tenant: str, epoch: int, line: Hashable, load: Callable[[], T], flight: Future[Any]
-    ) -> None:
+        self, tenant: str, shelf: _Shelf, line: Hashable, load: Callable[[], T], flight: Future[T]
+    ) -> T:
         try:
             value = load()
         except BaseException as error:
             with self._lock:
-                self._land(line, flight)
-            flight.set_exception(error)
-            return
+                del shelf.flights[line]
+            if isinstance(error, Exception):
+                flight.set_exception(error)
+            else:
+                flight.cancel()  # a signal to this thread alone
+            raise
         with self._lock:
-            # A flight that `forget` has taken off the list, or of an old epoch, must not come back as a line.
-            if self._land(line, flight) and self._epochs.get(tenant) == epoch:
-                self._keep(line, _Entry(tenant, value, self._monotonic() + self._seconds))
+            del shelf.flights[line]
+            # A shelf that was replaced meanwhile stands for a time before a revocation: nothing is kept on it.
+            if self._shelves.get(tenant) is shelf:
+                self._keep(tenant, shelf, line, value)
         flight.set_result(value)
+        return value
 
-    def _land(self, line: Hashable, flight: Future[Any]) -> bool:
-        if self._flights.get(line) is not flight:
-            return False
-        del self._flights[line]
-        return True
+    def _keep(self, tenant: str, shelf: _Shelf, line: Hashable, value: object) -> None:
+        shelf.lines[line] = value
+        self._stale_at[tenant, line] = self._monotonic() + self._seconds
+        if len(shelf.lines) > max(_SHARE, self._size // _SHARE):
+            self._evict(tenant, shelf)
+        while len(self) > self._size:
+            idle, longest = next(iter(self._shelves.items()))
+            if longest.lines:
+                self._evict(idle, longest)
+            else:
+                del self._shelves[idle]
 
-    def _keep(self, line: Hashable, entry: _Entry) -> None:
-        self._lines[line] = entry
-        self._lines.move_to_end(line)
-        while len(self._lines) > self._size:
-            self._lines.popitem(last=False)
-            self.counters.evictions += 1
+    def _evict(self, tenant: str, shelf: _Shelf) -> None:
+        self._remove(tenant, shelf, next(iter(shelf.lines)))
+        self.counters.evictions += 1
 
-    def _see(self, tenant: str, epoch: int) -> None:
-        """Remember the greatest epoch seen of each tenant, for as many tenants as there may be lines."""
-        known = self._epochs.get(tenant)
-        if known is not None and epoch > known:
-            self._forget(tenant)
-        self._epochs[tenant] = epoch if known is None else max(known, epoch)
-        self._epochs.move_to_end(tenant)
-        if len(self._epochs) > self._size:
-            gone, _ = self._epochs.popitem(last=False)
-            self._forget(gone)
+    def _remove(self, tenant: str, shelf: _Shelf, line: Hashable) -> None:
+        del shelf.lines[line]
+        del self._stale_at[tenant, line]
 
-    def _forget(self, tenant: str) -> None:
-        # One pass over at most `size` lines, and only on a revocation or a rule change.
-        for line in [line for line, entry in self._lines.items() if entry.tenant == tenant]:
-            del self._lines[line]
-        self._flights = {
-            line: flight
-            for line, flight in self._flights.items()
-            if not (isinstance(line, tuple) and line[0] == tenant)
-        }
+    def _expire(self) -> None:
+        now = self._monotonic()
+        while self._stale_at:
+            (tenant, line), stale_at = next(iter(self._stale_at.items()))
+            if stale_at > now:
+                return
+            self._remove(tenant, self._shelves[tenant], line)
+
+    def _shelf(self, tenant: str, epoch: int) -> _Shelf:
+        """The tenant's shelf, a new one for a greater epoch; remembered for as many tenants as there may be lines."""
+        shelf = self._shelves.get(tenant)
+        if shelf is None or epoch > shelf.epoch:
+            self._clear(tenant)
+            shelf = self._shelves[tenant] = _Shelf(epoch)
+            if len(self._shelves) > self._size:
+                self._clear(next(iter(self._shelves)))
+        else:
+            self._shelves.move_to_end(tenant)
+        return shelf
+
+    def _clear(self, tenant: str) -> _Shelf:
+        shelf = self._shelves.pop(tenant, None) or _Shelf(0)
+        for line in shelf.lines:
+            del self._stale_at[tenant, line]
+        return shelf

@@ -23,7 +23,6 @@ Statement: TypeAlias = dict[str, Any]
 EVERY_CLASS: Final = "*"
 _TENANT: Final = "kms:EncryptionContext:tenant"
 _CLASS: Final = "kms:EncryptionContext:class"
-_PURPOSE: Final = "kms:EncryptionContext:purpose"
 # Nothing here lets the admin role use a key, or let others use it: no Decrypt, no GenerateDataKey, no CreateGrant.
 _ADMIN_ACTIONS: Final = (
     "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias", "kms:DescribeKey", "kms:DisableKey",
@@ -187,16 +186,15 @@ def _audit(principals: Principals) -> Statement:
 
 
 def _use(of: Rule, own: Rule, tenant: str, role: str) -> Iterator[Statement]:
-    """What the role of Region `of` may do with the key of Region `own`: what both may."""
+    """What the role of Region `of` may do with the key of Region `own`: what both may.
+
+    Index keys get no exception: whoever holds one can test guesses of a searchable value against the replicated
+    tokens, which is a way of decrypting what has few possible values.
+    """
     name = "".join(word.title() for word in of.region.split("-"))
     classes = shared_classes(of, own)
     if of.may_encrypt and own.may_encrypt:
         yield _allow_use(f"Encrypt{name}", role, "kms:GenerateDataKey", {_TENANT: tenant})
-        if EVERY_CLASS not in classes:
-            # Whoever writes a searchable field needs the tenant's index key to make its search token, though it may
-            # not decrypt the field. An index key makes tokens; it opens nothing.
-            pairs = {_TENANT: tenant, _PURPOSE: "index"}
-            yield _allow_use(f"OpenIndexKeys{name}", role, "kms:Decrypt", pairs)
     if EVERY_CLASS in classes:
         yield _allow_use(f"Decrypt{name}", role, "kms:Decrypt", {_TENANT: tenant})
     elif classes:
@@ -237,8 +235,6 @@ def _sentence(statement: Statement) -> str:
     role = str(statement["Principal"]["AWS"]).rpartition("/")[2]
     if statement["Action"] == "kms:GenerateDataKey":
         return f"{role} makes data keys of this tenant, to encrypt."
-    if _PURPOSE in condition:
-        return f"{role} opens index keys of this tenant, to make search tokens of what it writes."
     classes = condition.get(_CLASS)
     what = f"classified {', '.join(classes)}" if classes else "of every classification"
     return f"{role} decrypts data of this tenant {what}."

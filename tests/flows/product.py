@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import botocore.session
 
 from sandbox.demo.api import Api
 from sandbox.identities import ADMIN, credentials_path
@@ -111,8 +112,10 @@ class Product:
 
     def admin(self, service: str, region: str) -> Any:
         """A boto3 client with the admin role's credentials, as a worker has them."""
-        os.environ["AWS_SHARED_CREDENTIALS_FILE"] = credentials_path(self.home, f"worker-{region}")
-        session = boto3.Session(profile_name=ADMIN)
+        # Not through os.environ: every other test of this process would lose its own credentials.
+        core = botocore.session.Session()
+        core.set_config_variable("credentials_file", credentials_path(self.home, f"worker-{region}"))
+        session = boto3.Session(botocore_session=core, profile_name=ADMIN)
         endpoint = self.ports.parameters if service == "ssm" else self.ports.kms(region)
         return session.client(
             service, region_name=region, endpoint_url=f"http://127.0.0.1:{endpoint}"

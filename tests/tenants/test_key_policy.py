@@ -66,7 +66,6 @@ def of_role(document: Document, region: str) -> dict[str, dict[str, Any]]:
 
 EU, US = "eu-west-1", "us-east-2"
 IN_TENANT = {"kms:EncryptionContext:tenant": TENANT}
-INDEX = {**IN_TENANT, "kms:EncryptionContext:purpose": "index"}
 
 
 def classes(*names: str) -> dict[str, Any]:
@@ -78,8 +77,8 @@ TABLE: list[tuple[Rule, Rule, dict[str, Any]]] = [
     (Rule(US), Rule(EU), {"EncryptUsEast2": IN_TENANT, "DecryptUsEast2": IN_TENANT}),
     (Rule(US), Rule(EU, False), {"DecryptUsEast2": IN_TENANT}),
     (Rule(US, False), Rule(EU), {"DecryptUsEast2": IN_TENANT}),
-    (Rule(US), Rule(EU, True, ()), {"EncryptUsEast2": IN_TENANT, "OpenIndexKeysUsEast2": INDEX}),
-    (Rule(US, True, ()), Rule(EU), {"EncryptUsEast2": IN_TENANT, "OpenIndexKeysUsEast2": INDEX}),
+    (Rule(US), Rule(EU, True, ()), {"EncryptUsEast2": IN_TENANT}),
+    (Rule(US, True, ()), Rule(EU), {"EncryptUsEast2": IN_TENANT}),
     (Rule(US, False, ()), Rule(EU), {}),
     (Rule(US), Rule(EU, False, ()), {}),
     (Rule(US, False, ("pii",)), Rule(EU, True, ("pci",)), {}),
@@ -88,7 +87,7 @@ TABLE: list[tuple[Rule, Rule, dict[str, Any]]] = [
     (
         Rule(US, True, ("phi", "pii")),
         Rule(EU, True, ("pii", "pci")),
-        {"EncryptUsEast2": IN_TENANT, "OpenIndexKeysUsEast2": INDEX, "DecryptUsEast2": classes("pii")},
+        {"EncryptUsEast2": IN_TENANT, "DecryptUsEast2": classes("pii")},
     ),
 ]  # fmt: skip
 
