@@ -22,6 +22,11 @@ CONFIGURED := settings="$$($(SANDBOX) env manage)" && eval "$$settings" &&
 up: .venv/.installed .venv-aws/.installed ## Start all of it on this machine [PORTS=28000] [DETACH=1]; Ctrl-C stops it
 	@$(SANDBOX) up $(if $(PORTS),--ports $(PORTS)) $(if $(filter-out 0,$(DETACH)),--detach)
 
+.PHONY: demo
+demo: .venv/.installed .venv-aws/.installed ## Tell the whole story, on what runs or on a fresh start [CSV=path]
+	@$(SANDBOX) status >/dev/null || $(SANDBOX) up --detach
+	@$(BIN)/python -m sandbox.demo $(CSV)
+
 .PHONY: down
 down: .venv/.installed ## Stop it
 	@$(SANDBOX) down

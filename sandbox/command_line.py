@@ -12,12 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from rich.console import Console
+
 from sandbox import data_plane
+from sandbox.demo.story import SAMPLE, begin, demo_token_path
+from sandbox.demo.table import read_table
 from sandbox.environment import clean_environment, process_environment
 from sandbox.errors import SandboxError
 from sandbox.layout import PRIMARY, REGIONS, default_home
 from sandbox.lifecycle import down, find_ports, reset, up
 from sandbox.overview import show_states, show_welcome
+from sandbox.steps import step
 from sandbox.supervision import find_states, is_running
 
 
@@ -70,6 +75,9 @@ def _up(given: argparse.Namespace) -> int:
     print("Starting the sandbox:", flush=True)
     try:
         ports = up(home, given.ports)
+        if not demo_token_path(home, "acme").exists():
+            with step("Two tenants and their keys, 200 sample records"):
+                begin(Console(quiet=True), home, read_table(SAMPLE))
         show_welcome(home, ports)
         if given.detach or not sys.stdout.isatty():
             return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from sandbox.demo.story import FAR, OWNER
 from sandbox.files import secret
 from sandbox.layout import PRIMARY, REGIONS, Home
 from sandbox.lifecycle import OPERATOR_EMAIL
@@ -21,13 +22,25 @@ def show_welcome(home: Home, ports: Ports) -> None:
         )
         role = "writer" if region == PRIMARY else "replica"
         print(f"  {region:<12}{gateway:<26}{kms:<26}127.0.0.1:{ports.postgres(region)}  {role}")
-    address = f"http://127.0.0.1:{ports.gateway(PRIMARY)}"
+    address, abroad = (f"http://127.0.0.1:{ports.gateway(each)}" for each in (PRIMARY, FAR))
     print(f"\n  Console   {address}/console/")
-    print(f"  Sign in   {OPERATOR_EMAIL}   {secret(home.secrets / 'operator.password')}")
-    print(f"  API       {address}/api/schema/")
-    key = shlex.quote(str(home.secrets / "operator.key"))
-    print(f'\n  curl -H "Authorization: Bearer $(cat {key})" {address}/api/v1/tenants\n')
+    print(f"  Operator  {OPERATOR_EMAIL:<22}{secret(home.secrets / 'operator.password')}")
+    print(f"  Acme      {OWNER:<22}{secret(home.secrets / 'acme-owner.password')}")
+    print(f"  API       {address}/api/docs/\n")
+    print(
+        "  A record that was written in us-east-2, opened in eu-west-1 with that Region's own key:"
+    )
+    print(
+        f"  {_curl(home, 'demo-acme.key', f'{abroad}/api/v1/collections/subscribers/records/c-0001')}"
+    )
+    print("\n  All tenants, as the operator:")
+    print(f"  {_curl(home, 'operator.key', f'{address}/api/v1/tenants')}\n")
     print("  make status   make logs   make down   make reset")
+
+
+def _curl(home: Home, key: str, url: str) -> str:
+    path = shlex.quote(str(home.secrets / key))
+    return f'curl -s -H "Authorization: Bearer $(cat {path})" {url}'
 
 
 def show_states(states: dict[str, dict[str, Any]], ports: Ports) -> None:

@@ -12,11 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.demo.story import tell
+from sandbox.demo.story import SAMPLE, tell
 from sandbox.errors import SandboxError
 from sandbox.layout import default_home
-
-SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "subscribers.csv"
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from sandbox.demo.api import Api
 from sandbox.demo.evidence import Trail, row_in_psql
 from sandbox.demo.table import Table, read_table
 from sandbox.errors import SandboxError
-from sandbox.files import write_file
+from sandbox.files import secret, write_file
 from sandbox.layout import PRIMARY, REGIONS, Home
 from sandbox.lifecycle import find_ports
 from sandbox.ports import Ports
@@ -26,6 +26,8 @@ TENANTS = {
     "globex": ("Globex GmbH", "eu-west-1", ("eu-west-1",)),
 }
 FAR = "eu-west-1"
+OWNER = "owner@acme.example"
+SAMPLE = Path(__file__).resolve().parent.parent / "samples" / "subscribers.csv"
 
 
 def begin(console: Console, home: Home, table: Table) -> dict[str, str]:
@@ -36,6 +38,7 @@ def begin(console: Console, home: Home, table: Table) -> dict[str, str]:
     for slug in TENANTS:
         _onboard(console, operator, slug)
     tokens = {slug: _api_key(home, operator, slug) for slug in TENANTS}
+    _add_owner(home, operator)
     acme = Api(gateway_url(ports, PRIMARY), tokens["acme"])
     _title(console, "2", f"Import {table.collection} as Acme", f"through the gateway of {PRIMARY}")
     _define(console, acme, table)
@@ -129,6 +132,15 @@ def _api_key(home: Home, operator: Api, slug: str) -> str:
         )
         write_file(path, issued["token"] + "\n")
     return path.read_text().strip()
+
+
+def _add_owner(home: Home, operator: Api) -> None:
+    person = {
+        "email": OWNER,
+        "password": secret(home.secrets / "acme-owner.password", 15),
+        "role": "owner",
+    }
+    operator.call("POST", "tenants/acme/members", person, fine=(409,))
 
 
 def _define(console: Console, api: Api, table: Table) -> None:
