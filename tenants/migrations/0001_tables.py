@@ -11,286 +11,785 @@ import tenants.models.base
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('is_operator', models.BooleanField(default=False)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "first_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="first name"),
+                ),
+                (
+                    "last_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="last name"),
+                ),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "date_joined",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="date joined"
+                    ),
+                ),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("is_operator", models.BooleanField(default=False)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='OperatorKey',
+            name="OperatorKey",
             fields=[
-                ('name', models.CharField(max_length=100)),
-                ('prefix', models.CharField(max_length=12)),
-                ('digest', models.BinaryField(max_length=32)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=100)),
+                ("prefix", models.CharField(max_length=12)),
+                ("digest", models.BinaryField(max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('digest',), name='operator_key_digest_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("digest",), name="operator_key_digest_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('slug', models.CharField(max_length=40, unique=True, validators=[django.core.validators.RegexValidator('^[a-z][a-z0-9-]{1,38}[a-z0-9]\\Z', 'Lower-case letters, digits and hyphens, 3 to 40 characters.')])),
-                ('name', models.CharField(max_length=200)),
-                ('state', models.CharField(choices=[('onboarding', 'Onboarding'), ('active', 'Active'), ('revoked', 'Revoked'), ('retired', 'Retired')], default='onboarding', max_length=20)),
-                ('home_region', models.CharField(max_length=32)),
-                ('key_epoch', models.PositiveIntegerField(default=1)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('activated_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "slug",
+                    models.CharField(
+                        max_length=40,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z][a-z0-9-]{1,38}[a-z0-9]\\Z",
+                                "Lower-case letters, digits and hyphens, 3 to 40 characters.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("onboarding", "Onboarding"),
+                            ("active", "Active"),
+                            ("revoked", "Revoked"),
+                            ("retired", "Retired"),
+                        ],
+                        default="onboarding",
+                        max_length=20,
+                    ),
+                ),
+                ("home_region", models.CharField(max_length=32)),
+                ("key_epoch", models.PositiveIntegerField(default=1)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("activated_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['onboarding', 'active', 'revoked', 'retired'])), name='tenant_state_known')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("state__in", ["onboarding", "active", "revoked", "retired"])
+                        ),
+                        name="tenant_state_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TenantKey',
+            name="TenantKey",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('tier', models.CharField(choices=[('dedicated', 'Dedicated'), ('pooled', 'Pooled'), ('external', 'External')], default='dedicated', max_length=12)),
-                ('key_id', models.CharField(blank=True, max_length=64)),
-                ('primary_region', models.CharField(max_length=32)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[
+                            ("dedicated", "Dedicated"),
+                            ("pooled", "Pooled"),
+                            ("external", "External"),
+                        ],
+                        default="dedicated",
+                        max_length=12,
+                    ),
+                ),
+                ("key_id", models.CharField(blank=True, max_length=64)),
+                ("primary_region", models.CharField(max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RegionalKey',
+            name="RegionalKey",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('region', models.CharField(max_length=32)),
-                ('role', models.CharField(choices=[('primary', 'Primary'), ('replica', 'Replica')], max_length=8)),
-                ('arn', models.CharField(blank=True, max_length=200)),
-                ('key_state', models.CharField(blank=True, max_length=32)),
-                ('desired_fingerprint', models.CharField(blank=True, max_length=64)),
-                ('applied_fingerprint', models.CharField(blank=True, max_length=64)),
-                ('verified_at', models.DateTimeField(blank=True, null=True)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
-                ('tenant_key', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='regional_keys', to='tenants.tenantkey')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("region", models.CharField(max_length=32)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("primary", "Primary"), ("replica", "Replica")], max_length=8
+                    ),
+                ),
+                ("arn", models.CharField(blank=True, max_length=200)),
+                ("key_state", models.CharField(blank=True, max_length=32)),
+                ("desired_fingerprint", models.CharField(blank=True, max_length=64)),
+                ("applied_fingerprint", models.CharField(blank=True, max_length=64)),
+                ("verified_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
+                (
+                    "tenant_key",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="regional_keys",
+                        to="tenants.tenantkey",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SealedPart',
+            name="SealedPart",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'record', 'classification', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('record', models.UUIDField()),
-                ('classification', models.CharField(max_length=40)),
-                ('version', models.PositiveIntegerField()),
-                ('message', models.BinaryField()),
-                ('data_key', models.UUIDField()),
-                ('sealed_at', models.DateTimeField()),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "record",
+                        "classification",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("record", models.UUIDField()),
+                ("classification", models.CharField(max_length=40)),
+                ("version", models.PositiveIntegerField()),
+                ("message", models.BinaryField()),
+                ("data_key", models.UUIDField()),
+                ("sealed_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant', 'data_key'], name='sealed_part_by_data_key')],
+                "indexes": [
+                    models.Index(fields=["tenant", "data_key"], name="sealed_part_by_data_key")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RegionRule',
+            name="RegionRule",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('region', models.CharField(max_length=32)),
-                ('may_encrypt', models.BooleanField(default=True)),
-                ('may_decrypt', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), default=list, size=None)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("region", models.CharField(max_length=32)),
+                ("may_encrypt", models.BooleanField(default=True)),
+                (
+                    "may_decrypt",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=40), default=list, size=None
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='region_rule_own_id'), models.UniqueConstraint(fields=('tenant', 'region'), name='region_rule_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="region_rule_own_id"),
+                    models.UniqueConstraint(fields=("tenant", "region"), name="region_rule_once"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Record',
+            name="Record",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('id', models.UUIDField(default=tenants.models.base.new_id)),
-                ('collection_id', models.UUIDField()),
-                ('record_id', models.CharField(max_length=128)),
-                ('version', models.PositiveIntegerField(default=1)),
-                ('clear', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "id",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("id", models.UUIDField(default=tenants.models.base.new_id)),
+                ("collection_id", models.UUIDField()),
+                ("record_id", models.CharField(max_length=128)),
+                ("version", models.PositiveIntegerField(default=1)),
+                ("clear", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'collection_id', 'record_id'), name='record_id_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "collection_id", "record_id"), name="record_id_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Member',
+            name="Member",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('role', models.CharField(choices=[('owner', 'Owner'), ('key_admin', 'Key Admin'), ('developer', 'Developer'), ('auditor', 'Auditor')], max_length=20)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("owner", "Owner"),
+                            ("key_admin", "Key Admin"),
+                            ("developer", "Developer"),
+                            ("auditor", "Auditor"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='member_own_id'), models.UniqueConstraint(fields=('tenant', 'user'), name='member_once'), models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'key_admin', 'developer', 'auditor'])), name='member_role_known')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="member_own_id"),
+                    models.UniqueConstraint(fields=("tenant", "user"), name="member_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("role__in", ["owner", "key_admin", "developer", "auditor"])
+                        ),
+                        name="member_role_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='KeyOperation',
+            name="KeyOperation",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('plan_id', models.UUIDField()),
-                ('plan', models.CharField(choices=[('onboarding', 'Onboarding'), ('rule_change', 'Rule Change'), ('verification', 'Verification')], max_length=16)),
-                ('kind', models.CharField(choices=[('create_primary_key', 'Create Primary Key'), ('replicate_key', 'Replicate Key'), ('await_enabled', 'Await Enabled'), ('apply_key_policy', 'Apply Key Policy'), ('publish_key', 'Publish Key'), ('seal_canary', 'Seal Canary'), ('verify_key', 'Verify Key'), ('activate_tenant', 'Activate Tenant')], max_length=24)),
-                ('region', models.CharField(max_length=32)),
-                ('run_region', models.CharField(max_length=32)),
-                ('position', models.PositiveSmallIntegerField()),
-                ('state', models.CharField(choices=[('planned', 'Planned'), ('due', 'Due'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='planned', max_length=10)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('result', models.JSONField(default=dict)),
-                ('error', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("plan_id", models.UUIDField()),
+                (
+                    "plan",
+                    models.CharField(
+                        choices=[
+                            ("onboarding", "Onboarding"),
+                            ("rule_change", "Rule Change"),
+                            ("verification", "Verification"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("create_primary_key", "Create Primary Key"),
+                            ("replicate_key", "Replicate Key"),
+                            ("await_enabled", "Await Enabled"),
+                            ("apply_key_policy", "Apply Key Policy"),
+                            ("publish_key", "Publish Key"),
+                            ("seal_canary", "Seal Canary"),
+                            ("verify_key", "Verify Key"),
+                            ("activate_tenant", "Activate Tenant"),
+                        ],
+                        max_length=24,
+                    ),
+                ),
+                ("region", models.CharField(max_length=32)),
+                ("run_region", models.CharField(max_length=32)),
+                ("position", models.PositiveSmallIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("due", "Due"),
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="planned",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(blank=True, null=True)),
+                ("result", models.JSONField(default=dict)),
+                ("error", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['due', 'running'])), fields=['run_region', 'next_attempt_at'], name='key_operation_due')],
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='key_operation_own_id'), models.UniqueConstraint(fields=('tenant', 'plan_id', 'kind', 'region'), name='key_operation_once'), models.CheckConstraint(condition=models.Q(('state__in', ['planned', 'due', 'running', 'done', 'failed', 'cancelled'])), name='key_operation_state_known')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["due", "running"])),
+                        fields=["run_region", "next_attempt_at"],
+                        name="key_operation_due",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="key_operation_own_id"),
+                    models.UniqueConstraint(
+                        fields=("tenant", "plan_id", "kind", "region"), name="key_operation_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                ["planned", "due", "running", "done", "failed", "cancelled"],
+                            )
+                        ),
+                        name="key_operation_state_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='DataKey',
+            name="DataKey",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('classification', models.CharField(max_length=40)),
-                ('purpose', models.CharField(max_length=8)),
-                ('region', models.CharField(blank=True, max_length=32)),
-                ('encrypted_data_key', models.BinaryField()),
-                ('key_arn', models.CharField(max_length=200)),
-                ('key_material_id', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('active', 'Active'), ('private', 'Private'), ('retired', 'Retired')], max_length=8)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("classification", models.CharField(max_length=40)),
+                ("purpose", models.CharField(max_length=8)),
+                ("region", models.CharField(blank=True, max_length=32)),
+                ("encrypted_data_key", models.BinaryField()),
+                ("key_arn", models.CharField(max_length=200)),
+                ("key_material_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("active", "Active"),
+                            ("private", "Private"),
+                            ("retired", "Retired"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='data_key_own_id'), models.UniqueConstraint(condition=models.Q(('state', 'active')), fields=('tenant', 'region', 'classification', 'purpose'), name='data_key_one_active'), models.CheckConstraint(condition=models.Q(('state__in', ['active', 'private', 'retired'])), name='data_key_state_known')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="data_key_own_id"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "active")),
+                        fields=("tenant", "region", "classification", "purpose"),
+                        name="data_key_one_active",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["active", "private", "retired"])),
+                        name="data_key_state_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Collection',
+            name="Collection",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=64)),
-                ('schema', models.JSONField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=64)),
+                ("schema", models.JSONField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='collection_own_id'), models.UniqueConstraint(fields=('tenant', 'name'), name='collection_name_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="collection_own_id"),
+                    models.UniqueConstraint(fields=("tenant", "name"), name="collection_name_once"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='BlindIndexEntry',
+            name="BlindIndexEntry",
             fields=[
-                ('pk', models.CompositePrimaryKey('tenant_id', 'record', 'field', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('record', models.UUIDField()),
-                ('collection_id', models.UUIDField()),
-                ('field', models.CharField(max_length=64)),
-                ('token', models.BinaryField(max_length=32)),
-                ('is_unique', models.BooleanField(default=False)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "tenant_id",
+                        "record",
+                        "field",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("record", models.UUIDField()),
+                ("collection_id", models.UUIDField()),
+                ("field", models.CharField(max_length=64)),
+                ("token", models.BinaryField(max_length=32)),
+                ("is_unique", models.BooleanField(default=False)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant', 'collection_id', 'field', 'token'], name='blind_index_by_token')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('is_unique', True)), fields=('tenant', 'collection_id', 'field', 'token'), name='blind_index_unique_value')],
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "collection_id", "field", "token"],
+                        name="blind_index_by_token",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_unique", True)),
+                        fields=("tenant", "collection_id", "field", "token"),
+                        name="blind_index_unique_value",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
-                ('region', models.CharField(max_length=32)),
-                ('actor_kind', models.CharField(max_length=16)),
-                ('actor_id', models.CharField(max_length=64)),
-                ('action', models.CharField(max_length=64)),
-                ('subject', models.CharField(blank=True, max_length=200)),
-                ('detail', models.JSONField(default=dict)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("region", models.CharField(max_length=32)),
+                ("actor_kind", models.CharField(max_length=16)),
+                ("actor_id", models.CharField(max_length=64)),
+                ("action", models.CharField(max_length=64)),
+                ("subject", models.CharField(blank=True, max_length=200)),
+                ("detail", models.JSONField(default=dict)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['tenant', '-at'], name='audit_event_latest')],
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='audit_event_own_id')],
+                "indexes": [models.Index(fields=["tenant", "-at"], name="audit_event_latest")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="audit_event_own_id")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.UUIDField(default=tenants.models.base.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('prefix', models.CharField(max_length=12)),
-                ('digest', models.BinaryField(max_length=32)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('collections:write', 'Collections Write'), ('records:read', 'Records Read'), ('records:write', 'Records Write'), ('records:search', 'Records Search')], max_length=32), size=None)),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tenants.models.base.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("prefix", models.CharField(max_length=12)),
+                ("digest", models.BinaryField(max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(
+                            choices=[
+                                ("collections:write", "Collections Write"),
+                                ("records:read", "Records Read"),
+                                ("records:write", "Records Write"),
+                                ("records:search", "Records Search"),
+                            ],
+                            max_length=32,
+                        ),
+                        size=None,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['digest'], name='api_key_by_digest')],
-                'constraints': [models.UniqueConstraint(fields=('tenant', 'id'), name='api_key_own_id'), models.UniqueConstraint(fields=('tenant', 'digest'), name='api_key_digest_once')],
+                "indexes": [models.Index(fields=["digest"], name="api_key_by_digest")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "id"), name="api_key_own_id"),
+                    models.UniqueConstraint(
+                        fields=("tenant", "digest"), name="api_key_digest_once"
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='tenantkey',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='tenant_key_own_id'),
+            model_name="tenantkey",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="tenant_key_own_id"),
         ),
         migrations.AddConstraint(
-            model_name='tenantkey',
-            constraint=models.UniqueConstraint(fields=('tenant',), name='tenant_key_once'),
+            model_name="tenantkey",
+            constraint=models.UniqueConstraint(fields=("tenant",), name="tenant_key_once"),
         ),
         migrations.AddConstraint(
-            model_name='tenantkey',
-            constraint=models.CheckConstraint(condition=models.Q(('tier__in', ['dedicated', 'pooled', 'external'])), name='tenant_key_tier_known'),
+            model_name="tenantkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("tier__in", ["dedicated", "pooled", "external"])),
+                name="tenant_key_tier_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='regionalkey',
-            constraint=models.UniqueConstraint(fields=('tenant', 'id'), name='regional_key_own_id'),
+            model_name="regionalkey",
+            constraint=models.UniqueConstraint(fields=("tenant", "id"), name="regional_key_own_id"),
         ),
         migrations.AddConstraint(
-            model_name='regionalkey',
-            constraint=models.UniqueConstraint(fields=('tenant', 'region'), name='regional_key_once'),
+            model_name="regionalkey",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "region"), name="regional_key_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='regionalkey',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['primary', 'replica'])), name='regional_key_role_known'),
+            model_name="regionalkey",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["primary", "replica"])),
+                name="regional_key_role_known",
+            ),
         ),
     ]

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from django.db import migrations
 
-CONTROL = ["member", "apikey", "tenantkey", "regionalkey", "regionrule", "keyoperation", "auditevent"]
+CONTROL = [
+    "member",
+    "apikey",
+    "tenantkey",
+    "regionalkey",
+    "regionrule",
+    "keyoperation",
+    "auditevent",
+]
 STORED = ["collection", "record", "sealedpart", "blindindexentry", "datakey"]
 
 # nullif: after the first transaction that set it, the setting goes back to '' and not to NULL.

@@ -41,7 +41,8 @@ class KeyOperation(TenantRow):
                 fields=["tenant", "plan_id", "kind", "region"], name="key_operation_once"
             ),
             models.CheckConstraint(
-                condition=models.Q(state__in=OperationState.values), name="key_operation_state_known"
+                condition=models.Q(state__in=OperationState.values),
+                name="key_operation_state_known",
             ),
         ]
         indexes = [

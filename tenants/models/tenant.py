@@ -10,7 +10,10 @@ from django.db import models
 from tenants.models.base import new_id
 from tenants.states import TenantState
 
-SLUG = RegexValidator(r"^[a-z][a-z0-9-]{1,38}[a-z0-9]\Z", "Lower-case letters, digits and hyphens, 3 to 40 characters.")
+SLUG = RegexValidator(
+    r"^[a-z][a-z0-9-]{1,38}[a-z0-9]\Z",
+    "Lower-case letters, digits and hyphens, 3 to 40 characters.",
+)
 
 
 class Tenant(models.Model):

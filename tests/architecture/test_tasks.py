@@ -15,7 +15,9 @@ def our_tasks() -> dict[str, object]:
 
 def test_every_job_name_is_a_registered_task() -> None:
     assert tenants.tasks is not None
-    names = {value for name, value in vars(jobs).items() if name.isupper() and isinstance(value, str)}
+    names = {
+        value for name, value in vars(jobs).items() if name.isupper() and isinstance(value, str)
+    }
     assert names
     assert names <= set(our_tasks())
 

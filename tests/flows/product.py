@@ -114,7 +114,9 @@ class Product:
         """A boto3 client with the admin role's credentials, as a worker has them."""
         # Not through os.environ: every other test of this process would lose its own credentials.
         core = botocore.session.Session()
-        core.set_config_variable("credentials_file", credentials_path(self.home, f"worker-{region}"))
+        core.set_config_variable(
+            "credentials_file", credentials_path(self.home, f"worker-{region}")
+        )
         session = boto3.Session(botocore_session=core, profile_name=ADMIN)
         endpoint = self.ports.parameters if service == "ssm" else self.ports.kms(region)
         return session.client(
