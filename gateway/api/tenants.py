@@ -56,7 +56,7 @@ class NewTenant(Body):
     slug: Slug
     name: Name
     home_region: RegionName
-    regions: Annotated[list[NewRegionRule], Meta(min_length=1, max_length=32)]
+    region_rules: Annotated[list[NewRegionRule], Meta(min_length=1, max_length=32)]
 
 
 class TenantsQuery(Body):
@@ -152,7 +152,7 @@ class TenantList(OperatorView):
                     may_encrypt=rule.may_encrypt,
                     may_decrypt=tuple(rule.may_decrypt),
                 )
-                for rule in body.regions
+                for rule in body.region_rules
             ],
             actor=self.actor,
         )

@@ -206,15 +206,17 @@ def add_problems(form: forms.Form, error: InputInvalid) -> None:
 
 
 def _add_problem(form: forms.Form, where: str, rule: str) -> None:
-    first, _, rest = where.partition("/")
-    if first == "rules" and rest:
-        form, first = _rule_form(form, rest), _RULE_FIELDS.get(rest.partition("/")[2], "")
-    text = rule if first in form.fields else f"{first} {rule}".strip()
-    form.add_error(first if first in form.fields else None, text[:1].upper() + text[1:])
+    place, _, rest = where.removeprefix("/").partition("/")
+    if place == "region_rules" and rest:
+        number, _, place = rest.partition("/")
+        form = _rule_form(form, int(number))
+    name = _RULE_FIELDS.get(place, place)
+    text = rule if name in form.fields else f"{place} {rule}".strip()
+    form.add_error(name if name in form.fields else None, text[:1].upper() + text[1:])
 
 
-def _rule_form(form: forms.Form, rest: str) -> forms.Form:
-    """The form of the rule at `rest`, such as `1/may_decrypt`: a form of one rule is that form itself."""
+def _rule_form(form: forms.Form, number: int) -> forms.Form:
+    """The form of that rule: a form of one rule is that form itself."""
     if isinstance(form, OnboardForm):
-        return form.rule_forms[form.cleaned_data["regions"][int(rest.partition("/")[0])]]
+        return form.rule_forms[form.cleaned_data["regions"][number]]
     return form

@@ -68,7 +68,7 @@ class Api:
                 "slug": slug,
                 "name": name,
                 "home_region": home,
-                "regions": [{"region": region} for region in regions],
+                "region_rules": [{"region": region} for region in regions],
             },
         )
         deadline = time.monotonic() + PATIENCE_SECONDS

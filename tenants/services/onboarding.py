@@ -82,15 +82,15 @@ def _problems(
     try:
         SLUG(slug)
     except ValidationError as error:
-        problems += [("slug", message) for message in error.messages]
+        problems += [("/slug", message) for message in error.messages]
     if not (0 < len(name) <= _NAME_LENGTH and name.isprintable()):
-        problems.append(("name", f"must be 1 to {_NAME_LENGTH} printable characters"))
+        problems.append(("/name", f"must be 1 to {_NAME_LENGTH} printable characters"))
     if home not in settings.GATEWAY_REGIONS:
-        problems.append(("home_region", f"must be one of {', '.join(settings.GATEWAY_REGIONS)}"))
+        problems.append(("/home_region", f"must be one of {', '.join(settings.GATEWAY_REGIONS)}"))
     if not rules:
-        problems.append(("rules", "must name at least one Region"))
+        problems.append(("/region_rules", "must name at least one Region"))
     elif home not in [rule.region for rule in rules]:
-        problems.append(("home_region", "must be among the Regions of the rules"))
+        problems.append(("/home_region", "must be among the Regions of the rules"))
     return problems + rule_problems(rules)
 
 

@@ -73,20 +73,22 @@ def change_region_rule(*, tenant_id: UUID, rule: RegionRuleInput, actor: Actor) 
 def rule_problems(rules: Sequence[RegionRuleInput | RegionRule]) -> list[tuple[str, str]]:
     """What is wrong with the rules of a tenant, as (place, rule) pairs."""
     problems = [
-        (f"rules/{number}/{place}", text)
+        (f"/region_rules/{number}{place}", text)
         for number, rule in enumerate(rules)
         for place, text in _problems(rule)
     ]
     regions = [rule.region for rule in rules]
     problems += [
-        (f"rules/{number}/region", "must be named once")
+        (f"/region_rules/{number}/region", "must be named once")
         for number, region in enumerate(regions)
         if region in regions[:number]
     ]
     if rules and not any(rule.may_encrypt for rule in rules):
-        problems.append(("rules", "must let at least one Region encrypt"))
+        problems.append(("/region_rules", "must let at least one Region encrypt"))
     if not problems and not all(_fits(region, rules) for region in regions):
-        problems.append(("rules", "name more classifications than a key policy has room for"))
+        problems.append(
+            ("/region_rules", "name more classifications than a key policy has room for")
+        )
     return problems
 
 
@@ -97,15 +99,15 @@ def _fits(region: str, rules: Sequence[RegionRuleInput | RegionRule]) -> bool:
 
 def _problems(rule: RegionRuleInput | RegionRule) -> Iterator[tuple[str, str]]:
     if rule.region not in settings.GATEWAY_REGIONS:
-        yield "region", f"must be one of {', '.join(settings.GATEWAY_REGIONS)}"
+        yield "/region", f"must be one of {', '.join(settings.GATEWAY_REGIONS)}"
     names = list(rule.may_decrypt)
     if names == [EVERY_CLASS]:
         return
     if len(names) > _MOST_CLASSES or len(set(names)) != len(names):
-        yield "may_decrypt", f"must be at most {_MOST_CLASSES} different classifications"
+        yield "/may_decrypt", f"must be at most {_MOST_CLASSES} different classifications"
     if not all(_CLASSIFICATION.fullmatch(name) for name in names):
         yield (
-            "may_decrypt",
+            "/may_decrypt",
             "must be * alone, or classifications of 1 to 40 lower-case letters, digits and hyphens",
         )
 

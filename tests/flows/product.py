@@ -78,7 +78,7 @@ class Product:
                 "slug": slug,
                 "name": slug.title(),
                 "home_region": regions[0],
-                "regions": [{"region": region} for region in regions],
+                "region_rules": [{"region": region} for region in regions],
             },
         )
 

@@ -16,7 +16,7 @@ from sandbox.ports import find_free
 from sandbox.postgres.roles import connect
 from tests.flows.product import ACCOUNT, PRIMARY, REGIONS, Product
 
-pytestmark = [pytest.mark.xdist_group("product"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 SCHEMA = {
     "fields": [
         {"name": "country", "type": "string", "protection": "clear"},

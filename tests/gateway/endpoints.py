@@ -17,7 +17,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 # A good body for each operation that takes one.
 BODIES: dict[str, Any] = {
     "onboardTenant": {
-        "slug": "nobody", "name": "N", "home_region": "us-east-2", "regions": [{"region": "us-east-2"}],
+        "slug": "nobody", "name": "N", "home_region": "us-east-2", "region_rules": [{"region": "us-east-2"}],
     },
     "changeRegionRule": {"may_encrypt": True, "may_decrypt": []},
     "issueApiKey": {"name": "x", "scopes": ["records:read"]},

@@ -29,7 +29,7 @@ def acme() -> TenantView:
 def new_tenant(**changed: Any) -> dict[str, Any]:
     slug = f"umbrella-{secrets.token_hex(4)}"
     return {
-        "slug": slug, "name": "Umbrella", "home_region": "us-east-2", "regions": REGIONS, **changed,
+        "slug": slug, "name": "Umbrella", "home_region": "us-east-2", "region_rules": REGIONS, **changed,
     }  # fmt: skip
 
 
@@ -80,13 +80,13 @@ def test_the_same_tenant_again_is_no_error_and_another_content_is(api: Api) -> N
         {"name": 5},
         {"home_region": "mars-north-1"},
         {"home_region": "us-west-1"},
-        {"regions": []},
-        {"regions": [{"region": "us-east-2"}, {"region": "us-east-2"}]},
-        {"regions": [{"region": "us-east-2"}, {"region": "mars-north-1"}]},
-        {"regions": [{"region": "us-east-2", "may_decrypt": "*"}]},
-        {"regions": [{"region": "us-east-2", "may_decrypt": ["p i i"]}]},
-        {"regions": [{"region": "us-east-2", "may_encrypt": "yes"}]},
-        {"regions": ["us-east-2"]},
+        {"region_rules": []},
+        {"region_rules": [{"region": "us-east-2"}, {"region": "us-east-2"}]},
+        {"region_rules": [{"region": "us-east-2"}, {"region": "mars-north-1"}]},
+        {"region_rules": [{"region": "us-east-2", "may_decrypt": "*"}]},
+        {"region_rules": [{"region": "us-east-2", "may_decrypt": ["p i i"]}]},
+        {"region_rules": [{"region": "us-east-2", "may_encrypt": "yes"}]},
+        {"region_rules": ["us-east-2"]},
         {"surplus": True},
         {"state": "active"},
     ],

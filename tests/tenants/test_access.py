@@ -173,13 +173,13 @@ def test_an_expired_key_is_refused(initech: TenantView) -> None:
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"scopes": []}, "scopes"),
-    ({"scopes": ["records:read", "records:everything"]}, "scopes/1"),
-    ({"name": ""}, "name"),
-    ({"name": "x" * 101}, "name"),
-    ({"name": "a\x00b"}, "name"),
-    ({"expires_at": datetime(2020, 1, 1, tzinfo=timezone.get_current_timezone())}, "expires_at"),
-    ({"expires_at": datetime(2999, 1, 1)}, "expires_at"),  # noqa: DTZ001 - that is what is wrong with it
+    ({"scopes": []}, "/scopes"),
+    ({"scopes": ["records:read", "records:everything"]}, "/scopes/1"),
+    ({"name": ""}, "/name"),
+    ({"name": "x" * 101}, "/name"),
+    ({"name": "a\x00b"}, "/name"),
+    ({"expires_at": datetime(2020, 1, 1, tzinfo=timezone.get_current_timezone())}, "/expires_at"),
+    ({"expires_at": datetime(2999, 1, 1)}, "/expires_at"),  # noqa: DTZ001 - that is what is wrong with it
 ]
 
 
@@ -315,11 +315,11 @@ def test_a_member_of_another_tenant_is_not_found(initech: TenantView, cast: Cast
 @pytest.mark.parametrize(
     ("changed", "place"),
     [
-        ({"email": "nobody"}, "email"),
-        ({"email": ""}, "email"),
-        ({"role": "god"}, "role"),
-        ({"password": "short"}, "password"),
-        ({"password": "password1234"}, "password"),
+        ({"email": "nobody"}, "/email"),
+        ({"email": ""}, "/email"),
+        ({"role": "god"}, "/role"),
+        ({"password": "short"}, "/password"),
+        ({"password": "password1234"}, "/password"),
     ],
 )
 def test_bad_members_are_refused(initech: TenantView, changed: dict[str, str], place: str) -> None:

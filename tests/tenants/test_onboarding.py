@@ -151,24 +151,25 @@ def test_fifty_requests_for_one_slug_make_one_tenant_and_one_plan(cast: Cast) ->
     assert kinds.count(OperationKind.CREATE_PRIMARY_KEY) == 1
 
 
+TOO_MANY = tuple(f"c{n}" for n in range(17))
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"slug": "Acme"}, "slug"),
-    ({"slug": "a"}, "slug"),
-    ({"slug": "acme/../x"}, "slug"),
-    ({"slug": "acme\n"}, "slug"),
-    ({"name": ""}, "name"),
-    ({"name": "a\nb"}, "name"),
-    ({"name": "x" * 201}, "name"),
-    ({"home_region": "mars-north-1"}, "home_region"),
-    ({"home_region": "us-west-1"}, "home_region"),
-    ({"rules": []}, "rules"),
-    ({"rules": [RegionRuleInput("us-east-2"), RegionRuleInput("us-east-2")]}, "rules/1/region"),
-    ({"rules": [RegionRuleInput("us-east-2"), RegionRuleInput("mars-north-1")]}, "rules/1/region"),
-    ({"rules": [RegionRuleInput("us-east-2", may_encrypt=False)]}, "rules"),
-    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=("*", "pii"))]}, "rules/0/may_decrypt"),
-    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=("P I I",))]}, "rules/0/may_decrypt"),
-    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=("pii", "pii"))]}, "rules/0/may_decrypt"),
-    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=tuple(f"c{n}" for n in range(17)))]}, "rules/0/may_decrypt"),
+    ({"slug": "Acme"}, "/slug"),
+    ({"slug": "a"}, "/slug"),
+    ({"slug": "acme/../x"}, "/slug"),
+    ({"slug": "acme\n"}, "/slug"),
+    ({"name": ""}, "/name"),
+    ({"name": "a\nb"}, "/name"),
+    ({"name": "x" * 201}, "/name"),
+    ({"home_region": "mars-north-1"}, "/home_region"),
+    ({"home_region": "us-west-1"}, "/home_region"),
+    ({"rules": []}, "/region_rules"),
+    ({"rules": [RegionRuleInput("us-east-2"), RegionRuleInput("us-east-2")]}, "/region_rules/1/region"),
+    ({"rules": [RegionRuleInput("us-east-2"), RegionRuleInput("mars-north-1")]}, "/region_rules/1/region"),
+    ({"rules": [RegionRuleInput("us-east-2", may_encrypt=False)]}, "/region_rules"),
+    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=("*", "pii"))]}, "/region_rules/0/may_decrypt"),
+    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=("P I I",))]}, "/region_rules/0/may_decrypt"),
+    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=("pii", "pii"))]}, "/region_rules/0/may_decrypt"),
+    ({"rules": [RegionRuleInput("us-east-2", may_decrypt=TOO_MANY)]}, "/region_rules/0/may_decrypt"),
 ]  # fmt: skip
 
 
@@ -186,7 +187,7 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(InputInvalid) as caught:
         begin("X", name="", home_region="nowhere", rules=[RegionRuleInput("mars-north-1", False)])
     places = {where for where, _ in caught.value.problems}
-    assert places == {"slug", "name", "home_region", "rules/0/region", "rules"}
+    assert places == {"/slug", "/name", "/home_region", "/region_rules/0/region", "/region_rules"}
 
 
 class Wire:

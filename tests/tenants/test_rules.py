@@ -236,7 +236,7 @@ def test_a_bad_rule_is_refused_and_changes_nothing(cast: Cast, decrypt: tuple[st
     globex = cast.globex()
     with pytest.raises(InputInvalid) as caught:
         change(globex, EU, decrypt=decrypt)
-    assert caught.value.problems[0][0] == "may_decrypt"
+    assert caught.value.problems[0][0] == "/may_decrypt"
     assert list_region_rules(globex.id)[0].may_decrypt == ("*",)
 
 

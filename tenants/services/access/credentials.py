@@ -90,15 +90,15 @@ def issue_operator_key(*, name: str) -> str:
 
 def _name_problems(name: str) -> list[tuple[str, str]]:
     fits = 0 < len(name.strip()) <= _NAME_LENGTH and name.isprintable()
-    return [] if fits else [("name", f"must be 1 to {_NAME_LENGTH} printable characters")]
+    return [] if fits else [("/name", f"must be 1 to {_NAME_LENGTH} printable characters")]
 
 
 def _scope_problems(scopes: Sequence[str]) -> list[tuple[str, str]]:
     if not scopes:
-        return [("scopes", "must name at least one scope")]
+        return [("/scopes", "must name at least one scope")]
     known = ", ".join(ApiScope.values)
     return [
-        (f"scopes/{index}", f"must be one of {known}")
+        (f"/scopes/{index}", f"must be one of {known}")
         for index, scope in enumerate(scopes)
         if scope not in ApiScope.values
     ]
@@ -108,5 +108,5 @@ def _expiry_problems(expires_at: datetime | None) -> list[tuple[str, str]]:
     if expires_at is None:
         return []
     if timezone.is_naive(expires_at):
-        return [("expires_at", "must name its time zone")]
-    return [] if expires_at > timezone.now() else [("expires_at", "must lie in the future")]
+        return [("/expires_at", "must name its time zone")]
+    return [] if expires_at > timezone.now() else [("/expires_at", "must lie in the future")]

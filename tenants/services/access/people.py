@@ -94,13 +94,13 @@ def _check(email: str, password: str | None, role: str) -> None:
     try:
         validate_email(email.strip())
     except ValidationError:
-        problems.append(("email", "must be an e-mail address"))
+        problems.append(("/email", "must be an e-mail address"))
     if role not in MemberRole.values:
-        problems.append(("role", f"must be one of {', '.join(MemberRole.values)}"))
+        problems.append(("/role", f"must be one of {', '.join(MemberRole.values)}"))
     if password is not None:
         try:
             validate_password(password)
         except ValidationError as error:
-            problems += [("password", message) for message in error.messages]
+            problems += [("/password", message) for message in error.messages]
     if problems:
         raise InputInvalid("The account cannot be set up.", problems)
