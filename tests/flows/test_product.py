@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from sandbox.layout import Home
+from sandbox.demo.story import SAMPLE, begin
+from sandbox.demo.table import read_table
+from sandbox.layout import ROOT, Home
 from sandbox.lifecycle import down, up
-from sandbox.ports import find_free
+from sandbox.ports import DEFAULT_BASE, Ports, find_free
 from sandbox.postgres.roles import connect
 from tests.flows.product import ACCOUNT, PRIMARY, REGIONS, Product
 
 pytestmark = pytest.mark.timeout(300)
+DEFAULT = Ports(DEFAULT_BASE)
 SCHEMA = {
     "fields": [
         {"name": "country", "type": "string", "protection": "clear"},
@@ -176,6 +182,26 @@ def test_plaintext_is_in_no_file_of_any_server(product: Product) -> None:
     assert files_with(product, control), "the search itself must find what is in the clear"
     assert files_with(product, marker) == []
     assert files_with(product, token) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_the_requests_of_the_docs_work_as_written(product: Product, page: str) -> None:
+    begin(Console(quiet=True), product.home, read_table(SAMPLE))
+    text = (ROOT / page).read_text()
+    script = "\n".join(
+        block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "curl" in block
+    )
+    assert script.count("curl") >= 3
+    for region in REGIONS:
+        script = script.replace(f":{DEFAULT.gateway(region)}", f":{product.ports.gateway(region)}")
+    script = script.replace(".sandbox/", f"{product.home.path}/").replace("curl -s", "curl -s -S")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("{") >= 3
+    assert '"status":4' not in done.stdout
+    assert '"status":5' not in done.stdout
 
 
 def files_with(product: Product, text: str) -> list[str]:
