@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sandbox.demo.api import Api
 from sandbox.demo.evidence import Trail, row_in_psql
 from sandbox.demo.table import Table, read_table
 from sandbox.errors import SandboxError
-from sandbox.files import secret, write_file
+from sandbox.files import write_file
 from sandbox.layout import PRIMARY, REGIONS, Home
 from sandbox.lifecycle import find_ports
 from sandbox.ports import Ports
@@ -135,12 +136,12 @@ def _api_key(home: Home, operator: Api, slug: str) -> str:
 
 
 def _add_owner(home: Home, operator: Api) -> None:
-    person = {
-        "email": OWNER,
-        "password": secret(home.secrets / "acme-owner.password", 15),
-        "role": "owner",
-    }
-    operator.call("POST", "tenants/acme/members", person, fine=(409,))
+    path = home.secrets / "acme-owner.password"
+    if not path.exists():
+        password = secrets.token_urlsafe(15)
+        person = {"email": OWNER, "password": password, "role": "owner"}
+        operator.call("POST", "tenants/acme/members", person)
+        write_file(path, password + "\n")
 
 
 def _define(console: Console, api: Api, table: Table) -> None:
