@@ -46,8 +46,8 @@ reset: .venv/.installed ## Stop it and delete all keys and data [YES=1]
 ##@ Develop
 
 .PHONY: test
-test: .venv/.installed .venv-aws/.installed ## Run the tests on real servers [ARGS="-k search -x"]
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.installed .venv-aws/.installed ## Run the tests on real servers, two at a time [ARGS="-k search -n 0"]
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: check check-format check-lint check-types check-layers check-django
 check: check-format check-lint check-types check-layers check-django ## Check format, lint, types, layers, migrations

@@ -17,11 +17,12 @@ from rich.console import Console
 from sandbox import data_plane
 from sandbox.demo.story import SAMPLE, begin, demo_token_path
 from sandbox.demo.table import read_table
-from sandbox.environment import clean_environment, process_environment
+from sandbox.environment import process_environment
 from sandbox.errors import SandboxError
 from sandbox.layout import PRIMARY, REGIONS, default_home
 from sandbox.lifecycle import down, find_ports, reset, up
 from sandbox.overview import show_states, show_welcome
+from sandbox.processes import clean_environment
 from sandbox.steps import step
 from sandbox.supervision import find_states, is_running
 

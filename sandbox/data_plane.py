@@ -48,7 +48,7 @@ def start(
     supervisor = None
     if not is_running(home):
         write_configuration(home, programs)
-        supervisor = start_supervisord(home, temporary=temporary)
+        supervisor = start_supervisord(home, ports, temporary=temporary)
     for name in ("broker", "kms", "parameters", f"postgres-{writer}"):
         start_program(home, name)
     wait_for(home, f"postgres-{writer}", lambda: serves_queries(home, ports, writer))

@@ -8,24 +8,11 @@ from sandbox.files import secret
 from sandbox.identities import ADMIN, credentials_path, use_profile
 from sandbox.layout import ACCOUNT, REGIONS, Home
 from sandbox.ports import Ports
-from sandbox.postgres.binaries import CLEAN_PATH
 from sandbox.postgres.configuration import DATABASE
 from sandbox.postgres.roles import password_path
+from sandbox.processes import clean_environment
 
 Part = Literal["web", "worker", "beat", "manage"]
-MARK = "SANDBOX_PROCESS_OF"
-
-
-def clean_environment(home: Home) -> dict[str, str]:
-    """What every process has. MARK tells the processes of this sandbox from all others on the machine."""
-    return {
-        "PATH": CLEAN_PATH,
-        "HOME": str(home.path),
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONUNBUFFERED": "1",
-        MARK: str(home.path),
-    }
 
 
 def process_environment(home: Home, ports: Ports, part: Part, region: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from sandbox.files import secret
 from sandbox.layout import PRIMARY, REGIONS, Home
 from sandbox.lifecycle import OPERATOR_EMAIL
 from sandbox.ports import Ports
+from sandbox.postgres.cluster import find_writer
 
 
 def show_welcome(home: Home, ports: Ports) -> None:
@@ -20,7 +21,7 @@ def show_welcome(home: Home, ports: Ports) -> None:
         gateway, kms = (
             f"http://127.0.0.1:{port}" for port in (ports.gateway(region), ports.kms(region))
         )
-        role = "writer" if region == PRIMARY else "replica"
+        role = "writer" if region == find_writer(home) else "replica"
         print(f"  {region:<12}{gateway:<26}{kms:<26}127.0.0.1:{ports.postgres(region)}  {role}")
     address, abroad = (f"http://127.0.0.1:{ports.gateway(each)}" for each in (PRIMARY, FAR))
     print(f"\n  Console   {address}/console/")

@@ -55,13 +55,27 @@ class Ports:
         return self.base + 30
 
     def named(self) -> Iterator[tuple[str, int]]:
-        """Each port with what listens on it."""
+        """Each port with what holds it."""
+        yield "the sandbox itself", self.base
         for region in REGIONS:
             yield f"gateway {region}", self.gateway(region)
             yield f"KMS {region}", self.kms(region)
             yield f"PostgreSQL {region}", self.postgres(region)
         yield "KMS administration", self.kms_admin
         yield "Parameter Store", self.parameters
+
+    def claim(self) -> socket.socket:
+        """Hold the base, by which another sandbox with these ports is kept off while the socket is open.
+
+        Two that start at the same time both find all ports free; only one of them gets the base.
+        """
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", self.base))
+        except OSError:
+            held.close()
+            raise SandboxError(f"Another sandbox holds the ports from {self.base}.") from None
+        return held
 
     def check_free(self) -> None:
         """Raise SandboxError that names every taken port and a base that is free."""

@@ -1,4 +1,4 @@
-"""Processes of a sandbox that nobody supervises any more, found by the mark in their environment and ended by id."""
+"""The mark that every process of a sandbox bears, by which those that nobody supervises are found and ended."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ import signal
 import time
 from pathlib import Path
 
-from sandbox.environment import MARK
 from sandbox.layout import Home
 
+MARK = "SANDBOX_PROCESS_OF"
 PROC = Path("/proc")
+
+
+def clean_environment(home: Home) -> dict[str, str]:
+    """What every process has, and nothing of the caller's. MARK tells them from all others on the machine."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home.path),
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONUNBUFFERED": "1",
+        MARK: str(home.path),
+    }
 
 
 def find_processes(home: Home) -> list[int]:

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.environment import clean_environment, process_environment
+from sandbox.environment import process_environment
 from sandbox.errors import SandboxError
 from sandbox.layout import REGIONS, ROOT, Home
 from sandbox.ports import Ports
 from sandbox.postgres.binaries import find_binaries
 from sandbox.postgres.configuration import data_directory
+from sandbox.processes import clean_environment
 
 AWS_VENV = ROOT / ".venv-aws"
 STOP_SECONDS = 20

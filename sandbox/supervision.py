@@ -14,10 +14,11 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from sandbox.environment import clean_environment
 from sandbox.errors import SandboxError
 from sandbox.files import write_file
 from sandbox.layout import ROOT, Home
+from sandbox.ports import Ports
+from sandbox.processes import clean_environment
 from sandbox.programs import STOP_SECONDS, Program
 
 LOG_BYTES = "5MB"
@@ -98,13 +99,13 @@ def _refuse(value: str, marks: Iterable[str]) -> None:
         )
 
 
-def start_supervisord(home: Home, *, temporary: bool) -> subprocess.Popen[bytes]:
+def start_supervisord(home: Home, ports: Ports, *, temporary: bool) -> subprocess.Popen[bytes]:
     """Start supervisord; `temporary`: it stops all and deletes the home when this process ends, however it ends."""
     flags = ["--temporary"] if temporary else []
     # A session of its own: Ctrl-C in the terminal reaches `make up` alone, which then stops all in order.
-    with (home.logs / "supervisord.out").open("ab") as output:
+    with (home.logs / "supervisord.out").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.supervise", str(home.path), *flags],
+            [sys.executable, "-m", "sandbox.supervise", str(home.path), str(ports.base), *flags],
             cwd=ROOT,
             env=clean_environment(home),
             stdin=subprocess.DEVNULL,
@@ -116,7 +117,8 @@ def start_supervisord(home: Home, *, temporary: bool) -> subprocess.Popen[bytes]
     deadline = time.monotonic() + 15
     while not is_running(home):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise SandboxError(f"supervisord did not start: see {home.logs / 'supervisord.out'}")
+            said = (home.logs / "supervisord.out").read_text(errors="replace").strip()
+            raise SandboxError(f"supervisord did not start.\n{said[-2000:]}")
         time.sleep(0.05)
     return process
 

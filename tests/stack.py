@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import data_plane
-from sandbox.environment import MARK, Part, process_environment
+from sandbox.environment import Part, process_environment
 from sandbox.identities import ADMIN, AUDIT, credentials_path, use_profile, write_credentials
 from sandbox.layout import ACCOUNT, PRIMARY, REGIONS, Home
 from sandbox.ports import Ports, find_free
 from sandbox.postgres.roles import Connection, connect
+from sandbox.processes import MARK
 from sandbox.programs import data_plane as programs_of_data_plane
 
 __all__ = ["ACCOUNT", "HOME", "PORTS", "REGIONS", "Stack"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.layout import Home
+from sandbox.processes import clean_environment
 from sandbox.server_user import can_reach
 
 OLDEST = 15
-CLEAN_PATH = "/usr/local/bin:/usr/bin:/bin"
 TIME_ZONES = Path("/usr/share/zoneinfo/UTC")
 
 
@@ -79,8 +79,9 @@ def run(home: Home, *argv: str | Path) -> None:
     done = subprocess.run(
         argv,
         cwd="/",
-        env={"PATH": CLEAN_PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        env=clean_environment(home),
         stdin=subprocess.DEVNULL,
+        start_new_session=True,
         capture_output=True,
         text=True,
         check=False,

@@ -63,7 +63,7 @@ def test_up_serves_in_three_regions_a_second_up_changes_nothing_and_down_leaves_
     for region in REGIONS:
         status, body = sandbox.get(region, "/api/v1/tenants", Authorization=f"Bearer {key}")
         assert status == 200, body
-        assert json.loads(body)["tenants"] == []
+        assert json.loads(body)["tenants"], "the first start onboards two"
     before = {name: state["pid"] for name, state in find_states(sandbox.home).items()}
 
     second = sandbox.run("up")
