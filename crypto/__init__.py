@@ -4,7 +4,7 @@ Read in this order; it is about an hour:
 
     errors, conf, arn        what can go wrong, what must be told, which keys are related
     context, part            what a message is for, and how its plaintext is bound to a record
-    message                  the bytes: AWS Encryption SDK format, one suite
+    message, foreign         the bytes: AWS Encryption SDK format, ours and what others write
     keyring                  the two KMS calls of the data plane
     cache, materials         how few of them are made, and what may never share a cache line
     blind_index              equality search

@@ -11,5 +11,4 @@ class CryptoConfig(AppConfig):
     name = "crypto"
 
     def ready(self) -> None:
-        """Register the checks."""
         from crypto import checks  # noqa: F401, PLC0415 - registers itself

@@ -35,26 +35,19 @@ class KeyArn:
             raise InvalidKeyArn("Expected arn:PARTITION:kms:REGION:ACCOUNT:key/KEY-ID.")
         return cls(**found.groupdict())
 
-    @property
-    def is_multi_region(self) -> bool:
-        """Whether the id says that this key may have related keys in other Regions."""
-        return self.key_id.startswith("mrk-")
-
     def in_region(self, region: str) -> KeyArn:
         """ARN of the related key of that Region; only a multi-Region key has one."""
-        if region != self.region and not self.is_multi_region:
+        if region != self.region and not self.key_id.startswith("mrk-"):
             raise InvalidKeyArn("A single-Region key has no related key in another Region.")
         return replace(self, region=region)
 
     def is_related_to(self, other: KeyArn) -> bool:
-        """Whether both are the same key, or replicas of the same multi-Region key.
+        """Whether both are the same key, or multi-Region keys whose ARNs differ in the Region alone.
 
-        The rule of the Encryption SDK specification, "AWS KMS MRK match for decrypt": equal ARNs match; for
-        multi-Region keys everything but the Region must be equal.
+        The rule of the Encryption SDK specification, "AWS KMS MRK match for decrypt".
         """
-        return self == other or (
-            self.is_multi_region and replace(self, region=other.region) == other
-        )
+        anywhere = self.key_id.startswith("mrk-")
+        return other in (self, replace(self, region=other.region) if anywhere else self)
 
     def __str__(self) -> str:
         return f"arn:{self.partition}:kms:{self.region}:{self.account}:key/{self.key_id}"

@@ -17,8 +17,7 @@ from typing import Final
 from crypto.errors import CryptoError
 
 TOKEN_LENGTH: Final = 16
-_MIN_LENGTH = 4
-_INFO = b"mrk-gateway blind index v1\x01"  # HKDF info, and the counter of RFC 5869's first block
+INDEX_VERSION: Final = 1  # of normalisers and tokens: where either changes, so does the key
 
 
 class UnknownNormaliser(CryptoError, ValueError):
@@ -29,18 +28,21 @@ class UnknownNormaliser(CryptoError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class IndexKey:
-    """The key of one tenant's tokens for one classification; the same in all Regions."""
+    """The key of one tenant's tokens for one classification and version; the same in all Regions."""
 
     secret: bytes = field(repr=False)
 
     @classmethod
-    def derive(cls, data_key: bytes) -> IndexKey:
-        """From a data key of purpose `index`: HKDF-SHA512 (RFC 5869), so that no key serves two algorithms."""
+    def derive(cls, data_key: bytes, version: int = INDEX_VERSION) -> IndexKey:
+        """From a data key of purpose `index`: HKDF-SHA512 (RFC 5869), so that no key serves two algorithms.
+
+        Keys of two versions are unrelated: while a field is indexed anew, search asks for the tokens of both.
+        """
         pseudo_random_key = hmac.digest(bytes(64), data_key, "sha512")
-        return cls(hmac.digest(pseudo_random_key, _INFO, "sha512")[:32])
+        info = b"mrk-gateway blind index v%d\x01" % version  # and the counter of the first block
+        return cls(hmac.digest(pseudo_random_key, info, "sha512")[:32])
 
     def __reduce__(self) -> str:
-        """Key material never leaves the process in a pickle."""
         raise TypeError("An index key cannot be pickled.")
 
 
@@ -81,7 +83,7 @@ def token(
 
     Collection, field and value are length-prefixed, so that no two triples have the same bytes.
     """
-    if not _MIN_LENGTH <= length <= 32:
+    if not 4 <= length <= 32:
         raise ValueError("A token has 4 to 32 bytes.")
     parts = (collection.encode(), field.encode(), value.encode())
     message = b"".join(struct.pack(">I", len(part)) + part for part in parts)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_SHARE = 16  # one tenant may fill a sixteenth of the cache, and has at least as many lines as this
+_SHARE = 16  # one tenant may fill a sixteenth of the cache, though never less than as many lines
 
 
 @dataclass(slots=True)
@@ -32,10 +32,10 @@ class _Shelf:
 
 
 class Cache:
-    """Lines stand on the shelf of their tenant and are looked up nowhere else.
+    """Each tenant's lines stand on a shelf of its own, which a greater epoch replaces.
 
-    The first sight of a greater epoch replaces the shelf. When space is short the tenant that was idle longest loses
-    a line, and no tenant may take the space of all others. The next call after a line's time deletes it from memory.
+    Where space is short the tenant that was idle longest loses a line, so one busy tenant cannot push out the others.
+    A line is deleted at the first call after its time, whosever call that is.
     """
 
     def __init__(self, size: int, seconds: float, monotonic: Callable[[], float]) -> None:
@@ -44,41 +44,42 @@ class Cache:
         self._seconds = seconds
         self._monotonic = monotonic
         self._shelves: OrderedDict[str, _Shelf] = OrderedDict()  # by the tenant's last use
-        self._stale_at: OrderedDict[tuple[str, Hashable], float] = OrderedDict()  # oldest load first
+        self._stale_at: OrderedDict[tuple[str, Hashable], float] = (
+            OrderedDict()
+        )  # oldest load first
         self._lock = threading.Lock()
         self.counters = Counters()
 
     def __len__(self) -> int:
-        """How many lines there are."""
         return len(self._stale_at)
 
     def __repr__(self) -> str:
-        """Counts, never contents."""
         return f"<Cache {len(self)} of {self._size} lines, {self.counters}>"
 
     def get(self, tenant: str, epoch: int, line: Hashable, load: Callable[[], T]) -> T:
         """The line's value; the first thread that misses loads it, the others wait for that load.
 
-        A load that fails raises in its own thread and in those that waited for it, and leaves nothing behind. An epoch
-        older than one that was seen, which a lagging reader of the database shows, is loaded for and never kept.
+        A load that fails raises in all of them and leaves nothing behind. For an epoch older than one that was seen,
+        which a lagging reader of the database may show, the value is loaded and not kept.
         """
         with self._lock:
             self._expire()
             shelf = self._shelf(tenant, epoch)
-            flight = shelf.flights.get(line)
-            if flight is not None or line in shelf.lines:
-                self.counters.hits += 1
-            else:
-                self.counters.misses += 1
-                mine = shelf.flights[line] = Future[T]()
             if line in shelf.lines:
+                self.counters.hits += 1
                 shelf.lines.move_to_end(line)
                 return shelf.lines[line]  # type: ignore[no-any-return]
+            flight = shelf.flights.get(line)
+            if flight is None:
+                self.counters.misses += 1
+                loading = shelf.flights[line] = Future[T]()
+            else:
+                self.counters.hits += 1
         if flight is None:
-            return self._load(tenant, shelf, line, load, mine)
+            return self._load(tenant, shelf, line, load, loading)
         try:
             return flight.result()  # type: ignore[no-any-return]
-        except CancelledError:  # the thread that loaded was stopped, which is not this one's fate
+        except CancelledError:
             return self.get(tenant, epoch, line, load)
 
     def drop(self, tenant: str, line: Hashable, value: object) -> None:
@@ -88,12 +89,6 @@ class Cache:
             if shelf is not None and shelf.lines.get(line) is value:
                 self._remove(tenant, shelf, line)
 
-    def forget(self, tenant: str) -> None:
-        """Remove the tenant's lines. Loads in flight end for those who wait, and are not kept."""
-        with self._lock:
-            if tenant in self._shelves:
-                self._shelves[tenant] = _Shelf(self._clear(tenant).epoch)
-
     def _load(
         self, tenant: str, shelf: _Shelf, line: Hashable, load: Callable[[], T], flight: Future[T]
     ) -> T:
@@ -102,14 +97,12 @@ class Cache:
         except BaseException as error:
             with self._lock:
                 del shelf.flights[line]
-            if isinstance(error, Exception):
-                flight.set_exception(error)
-            else:
-                flight.cancel()  # a signal to this thread alone
+            # A signal to this thread, as KeyboardInterrupt, is not for those who wait: they load again.
+            flight.set_exception(error) if isinstance(error, Exception) else flight.cancel()
             raise
         with self._lock:
             del shelf.flights[line]
-            # A shelf that was replaced meanwhile stands for a time before a revocation: nothing is kept on it.
+            # A shelf that was replaced meanwhile is from before a revocation: nothing is kept on it.
             if self._shelves.get(tenant) is shelf:
                 self._keep(tenant, shelf, line, value)
         flight.set_result(value)
@@ -136,27 +129,26 @@ class Cache:
         del self._stale_at[tenant, line]
 
     def _expire(self) -> None:
-        now = self._monotonic()
         while self._stale_at:
-            (tenant, line), stale_at = next(iter(self._stale_at.items()))
-            if stale_at > now:
+            tenant, line = next(iter(self._stale_at))
+            if self._stale_at[tenant, line] > self._monotonic():
                 return
             self._remove(tenant, self._shelves[tenant], line)
 
     def _shelf(self, tenant: str, epoch: int) -> _Shelf:
-        """The tenant's shelf, a new one for a greater epoch; remembered for as many tenants as there may be lines."""
+        """The tenant's shelf; for a greater epoch a new one, for an older epoch one that nobody else sees."""
         shelf = self._shelves.get(tenant)
         if shelf is None or epoch > shelf.epoch:
             self._clear(tenant)
             shelf = self._shelves[tenant] = _Shelf(epoch)
             if len(self._shelves) > self._size:
                 self._clear(next(iter(self._shelves)))
-        else:
-            self._shelves.move_to_end(tenant)
+        elif epoch < shelf.epoch:
+            return _Shelf(epoch)
+        self._shelves.move_to_end(tenant)
         return shelf
 
-    def _clear(self, tenant: str) -> _Shelf:
-        shelf = self._shelves.pop(tenant, None) or _Shelf(0)
-        for line in shelf.lines:
+    def _clear(self, tenant: str) -> None:
+        shelf = self._shelves.pop(tenant, None)
+        for line in shelf.lines if shelf else ():
             del self._stale_at[tenant, line]
-        return shelf

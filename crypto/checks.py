@@ -13,92 +13,58 @@ from crypto.conf import CryptoSettings
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/{}-]+")
+_Fault = tuple[str, str, str]  # id, what is wrong, what to do about it
 
 
 @register("crypto")
 def check_crypto_settings(**_: object) -> list[CheckMessage]:
     """All faults of the settings at once."""
     given: CryptoSettings = settings.CRYPTO
-    return [
-        *_regions(given),
-        *_roles(),
-        *_limits(given),
-        *_endpoints(given, os.environ, settings.GATEWAY_ENVIRONMENT),
-    ]
+    faults = [*_regions(given), *_roles(), *_limits(given)]
+    if settings.GATEWAY_ENVIRONMENT == "production":
+        faults += _endpoints(given, os.environ)
+    return [Error(wrong, hint=hint, id=f"crypto.{code}") for code, wrong, hint in faults]
 
 
-def _regions(given: CryptoSettings) -> Iterator[CheckMessage]:
+def _regions(given: CryptoSettings) -> Iterator[_Fault]:
     for region in (given.region, *given.regions):
         if not _REGION.fullmatch(region):
-            yield Error(
-                f"{region!r} is not a Region.", hint="Use names like eu-west-1.", id="crypto.E001"
-            )
+            yield "E001", f"{region!r} is not a Region.", "Use names like eu-west-1."
     if given.region not in given.regions:
-        yield Error(
-            f"GATEWAY_REGION {given.region} is not among GATEWAY_REGIONS.",
-            hint="Add it to GATEWAY_REGIONS in every process.",
-            id="crypto.E002",
-        )
+        wrong = f"GATEWAY_REGION {given.region} is not among GATEWAY_REGIONS."
+        yield "E002", wrong, "Add it to GATEWAY_REGIONS in every process."
     if len(set(given.regions)) != len(given.regions):
-        yield Error(
-            "GATEWAY_REGIONS names a Region twice.", hint="Name each once.", id="crypto.E003"
-        )
+        yield "E003", "GATEWAY_REGIONS names a Region twice.", "Name each once."
 
 
-def _roles() -> Iterator[CheckMessage]:
+def _roles() -> Iterator[_Fault]:
+    use, regions = settings.KMS_USE_ROLE_ARN, settings.GATEWAY_REGIONS
     for name in ("KMS_USE_ROLE_ARN", "KMS_ADMIN_ROLE_ARN", "KMS_AUDIT_ROLE_ARN"):
         if not _ROLE.fullmatch(getattr(settings, name)):
-            yield Error(
-                f"GATEWAY_{name} is not the ARN of an IAM role.",
-                hint="Use arn:aws:iam::ACCOUNT:role/NAME.",
-                id="crypto.E004",
-            )
-    if "{region}" not in settings.KMS_USE_ROLE_ARN:
-        yield Error(
-            "GATEWAY_KMS_USE_ROLE_ARN is one role for all Regions, so that no key policy could tell them apart.",
-            hint="Make one role a Region and put {region} into the name.",
-            id="crypto.E005",
-        )
-    if settings.KMS_ADMIN_ROLE_ARN in {
-        settings.KMS_USE_ROLE_ARN.replace("{region}", region) for region in settings.GATEWAY_REGIONS
-    }:
-        yield Error(
-            "The admin role is also a use role: whoever makes keys could open what they seal.",
-            hint="Use two roles.",
-            id="crypto.E006",
-        )
+            wrong = f"GATEWAY_{name} is not the ARN of an IAM role."
+            yield "E004", wrong, "Use arn:aws:iam::ACCOUNT:role/NAME."
+    if "{region}" not in use:
+        wrong = "GATEWAY_KMS_USE_ROLE_ARN is one role for all Regions, so that no key policy could tell them apart."
+        yield "E005", wrong, "Make one role a Region and put {region} into the name."
+    if settings.KMS_ADMIN_ROLE_ARN in {use.replace("{region}", region) for region in regions}:
+        wrong = "The admin role is also a use role: whoever makes keys could open what they seal."
+        yield "E006", wrong, "Use two roles."
 
 
-def _limits(given: CryptoSettings) -> Iterator[CheckMessage]:
+def _limits(given: CryptoSettings) -> Iterator[_Fault]:
     if not 0 < given.cache_seconds <= 300:
-        yield Error(
-            "Plaintext data keys may be cached for at most 300 seconds.",
-            hint="Set GATEWAY_DATA_KEY_CACHE_SECONDS to 300 or less.",
-            id="crypto.E007",
-        )
+        wrong = "Plaintext data keys may be cached for at most 300 seconds."
+        yield "E007", wrong, "Set GATEWAY_DATA_KEY_CACHE_SECONDS to 300 or less."
     if not 0 < given.data_key_max_age_seconds <= 86_400:
-        yield Error(
-            "A data key may be used for at most 24 hours.",
-            hint="Set GATEWAY_DATA_KEY_MAX_AGE_SECONDS to 86400 or less.",
-            id="crypto.E008",
-        )
+        wrong = "A data key may be used for at most 24 hours."
+        yield "E008", wrong, "Set GATEWAY_DATA_KEY_MAX_AGE_SECONDS to 86400 or less."
 
 
-def _endpoints(
-    given: CryptoSettings, environment: Mapping[str, str], name: str
-) -> Iterator[CheckMessage]:
-    if name != "production":
-        return
+def _endpoints(given: CryptoSettings, environment: Mapping[str, str]) -> Iterator[_Fault]:
     if given.kms_endpoints or given.ssm_endpoints:
-        yield Error(
-            "Production talks to AWS itself, never to a stand-in.",
-            hint="Unset GATEWAY_KMS_ENDPOINTS and GATEWAY_SSM_ENDPOINTS.",
-            id="crypto.E009",
-        )
+        wrong = "Production talks to AWS itself, never to a stand-in."
+        yield "E009", wrong, "Unset GATEWAY_KMS_ENDPOINTS and GATEWAY_SSM_ENDPOINTS."
     overrides = sorted(key for key in environment if key.startswith("AWS_ENDPOINT_URL"))
     if overrides:
-        yield Error(
-            f"{', '.join(overrides)} would send keys elsewhere than to AWS.",
-            hint="Unset them; for VPC endpoints use private DNS.",
-            id="crypto.E010",
-        )
+        wrong = f"{', '.join(overrides)} would send keys elsewhere than to AWS."
+        yield "E010", wrong, "Unset them; for VPC endpoints use private DNS."

@@ -12,7 +12,8 @@ class CryptoSettings:
 
     `kms_endpoints` and `ssm_endpoints` map a Region to a URL and are empty on AWS. Time-outs and ages are in seconds.
     The worst case of one KMS call is `total_max_attempts` times both time-outs, plus botocore's back-off of under a
-    second: 2 x (1.0 + 2.5) + 1 = 8 s, which fits into a request's deadline.
+    second: 2 x (1.0 + 2.5) + 1 = 8 s. No further Region is asked once `regions_seconds` have passed, so that a data
+    key is there, or refused, within 16 s: half of what load balancers usually give a request.
     """
 
     region: str
@@ -31,3 +32,4 @@ class CryptoSettings:
     total_max_attempts: int = 2
     max_pool_connections: int = 16
     region_cool_down_seconds: float = 15.0
+    regions_seconds: float = 8.0

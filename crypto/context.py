@@ -12,9 +12,12 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import TypeAlias
 
 from crypto.errors import InvalidEncryptionContext
 
+Pairs: TypeAlias = Mapping[str, str]
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _MAX_PAIRS = 64
 _MAX_TEXT = 8_192
@@ -47,19 +50,25 @@ class EncryptionContext:
         return {"class": self.classification, "purpose": self.purpose.value, "tenant": self.tenant}
 
 
-def encode_pairs(pairs: Mapping[str, str]) -> bytes:
+@lru_cache(maxsize=4_096)
+def encode_context(context: EncryptionContext) -> bytes:
+    """The bytes of this context in a message; remembered, since a context makes many messages."""
+    return encode_pairs(context.as_dict())
+
+
+def encode_pairs(pairs: Pairs) -> bytes:
     """Serialise as "AAD Key Value Pairs" of the Encryption SDK message header (specification, message-header).
 
     Pair count and lengths are unsigned 16-bit big-endian; pairs are in ascending order of the key's UTF-8 bytes. An
-    empty context has no bytes at all.
+    empty context has no bytes at all. Raises `InvalidEncryptionContext` for more than KMS takes.
     """
     if not pairs:
         return b""
     items = sorted((key.encode(), value.encode()) for key, value in pairs.items())
+    size = 2 + sum(4 + len(key) + len(value) for key, value in items)
+    if len(items) > _MAX_PAIRS or size > _MAX_TEXT:
+        raise InvalidEncryptionContext("The encryption context is larger than KMS takes.")
     out = [struct.pack(">H", len(items))]
     for key, value in items:
         out += (struct.pack(">H", len(key)), key, struct.pack(">H", len(value)), value)
-    encoded = b"".join(out)
-    if len(items) > _MAX_PAIRS or len(encoded) > _MAX_TEXT:
-        raise InvalidEncryptionContext("The encryption context is larger than KMS takes.")
-    return encoded
+    return b"".join(out)

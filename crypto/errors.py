@@ -16,11 +16,7 @@ class CryptoError(Exception):
 
 
 class DecryptionFailed(CryptoError):
-    """The message is not authentic for its place: tag, context, commitment, binding or format is wrong.
-
-    One class with one text for every cause. Which check failed is nobody's business outside a debugger, since a
-    caller who can tell causes apart can use the gateway as an oracle.
-    """
+    """The message is not authentic for its place: tag, context, commitment, binding or format is wrong."""
 
     code = "decryption_failed"
     TEXT: Final = "The value could not be decrypted."
@@ -34,6 +30,10 @@ class KeyUnavailable(CryptoError):
 
     code = "key_unavailable"
     retryable = True
+
+
+class KeyNotReady(KeyUnavailable):
+    """This one key is still being made or changed; KMS of the Region is well."""
 
 
 class KeyAccessDenied(CryptoError):

@@ -4,43 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from crypto.arn import KeyArn
-from crypto.errors import DecryptionFailed, KmsRequestInvalid
+from crypto.context import Pairs
+from crypto.errors import DecryptionFailed, InvalidKeyArn, KmsRequestInvalid
 from crypto.kms.clients import KmsClients, Plane
 from crypto.kms.translate import translated
+from crypto.message import PROVIDER, EncryptedDataKey
 
 DATA_KEY_LENGTH = 32
+_MAX_WRAPPED = 6_144  # bytes that KMS takes (API Reference, Decrypt, CiphertextBlob)
 
 
 class PlaintextDataKey:
-    """32 secret bytes that show in no repr and go into no pickle.
-
-    Python cannot wipe them from memory: what bounds their life is the cache that holds them.
-    """
+    """32 secret bytes, in no repr and no pickle. Python cannot wipe memory: the cache bounds their life."""
 
     __slots__ = ("secret",)
 
     def __init__(self, secret: bytes) -> None:
-        """`secret` is the data key itself."""
         self.secret = secret
 
     def __repr__(self) -> str:
-        """Say what it is, and nothing of what it holds."""
         return "<PlaintextDataKey>"
 
     def __reduce__(self) -> str:
-        """Key material never leaves the process in a pickle."""
         raise TypeError("A plaintext data key cannot be pickled.")
 
 
 @dataclass(frozen=True, slots=True)
 class TenantKeyRef:
-    """A tenant's key as the data plane needs it.
-
-    `key` is the ARN of any related key, `regions` are those with a usable one, and a greater `epoch` says that what
-    was cached for this tenant must go.
-    """
+    """A tenant's key: the ARN of any related one, and the Regions with a usable one. A greater epoch empties caches."""
 
     tenant: str
     epoch: int
@@ -66,37 +61,55 @@ class Keyring:
         self._clients = clients
         self._region = region
 
-    def generate(self, key: KeyArn, context: Mapping[str, str]) -> GeneratedDataKey:
+    def generate(self, key: KeyArn, pairs: Pairs) -> GeneratedDataKey:
         """GenerateDataKey under the related key of this Region, bound to the encryption context."""
         arn = key.in_region(self._region)
         with translated("kms:GenerateDataKey", self._region):
             answer = self._clients.kms(self._region, Plane.USE).generate_data_key(
-                KeyId=str(arn), EncryptionContext=context, NumberOfBytes=DATA_KEY_LENGTH
+                KeyId=str(arn), EncryptionContext=pairs, NumberOfBytes=DATA_KEY_LENGTH
             )
-        if answer["KeyId"] != str(arn) or len(answer["Plaintext"]) != DATA_KEY_LENGTH:
-            raise KmsRequestInvalid(
-                f"kms:GenerateDataKey in {self._region} answered for another key."
-            )
-        return GeneratedDataKey(
-            PlaintextDataKey(answer["Plaintext"]),
-            answer["CiphertextBlob"],
-            arn,
-            answer.get("KeyMaterialId", ""),
-        )
+        plaintext, encrypted = _secret(answer, arn), answer.get("CiphertextBlob", b"")
+        if plaintext is None or not encrypted:
+            raise KmsRequestInvalid(f"kms:GenerateDataKey in {self._region}: an unusable answer.")
+        return GeneratedDataKey(plaintext, encrypted, arn, answer.get("KeyMaterialId", ""))
 
-    def unwrap(
-        self, key: KeyArn, context: Mapping[str, str], encrypted_data_key: bytes
-    ) -> PlaintextDataKey:
+    def unwrap(self, key: KeyArn, pairs: Pairs, wrapped: bytes) -> PlaintextDataKey:
         """Decrypt with the related key of this Region, whichever of them wrapped it.
 
         KeyId is always named, so that KMS refuses a ciphertext of any other key (Encryption SDK specification, "AWS
-        KMS MRK-aware symmetric keyring", OnDecrypt). What KMS answers for another key or length is not believed.
+        KMS MRK-aware symmetric keyring", OnDecrypt), and the answer must name that key too.
         """
         arn = key.in_region(self._region)
         with translated("kms:Decrypt", self._region):
             answer = self._clients.kms(self._region, Plane.USE).decrypt(
-                KeyId=str(arn), EncryptionContext=context, CiphertextBlob=encrypted_data_key
+                KeyId=str(arn), EncryptionContext=pairs, CiphertextBlob=wrapped
             )
-        if answer["KeyId"] != str(arn) or len(answer["Plaintext"]) != DATA_KEY_LENGTH:
+        plaintext = _secret(answer, arn)
+        if plaintext is None:
             raise DecryptionFailed
-        return PlaintextDataKey(answer["Plaintext"])
+        return plaintext
+
+
+def _secret(answer: Mapping[str, Any], arn: KeyArn) -> PlaintextDataKey | None:
+    """The data key of an answer that is for that very key and of the right length; nothing else is believed."""
+    plaintext = answer.get("Plaintext", b"")
+    if answer.get("KeyId") != str(arn) or len(plaintext) != DATA_KEY_LENGTH:
+        return None
+    return PlaintextDataKey(plaintext)
+
+
+def may_unwrap(key: KeyArn, encrypted: EncryptedDataKey) -> bool:
+    """Whether this key or a related one may have wrapped it, as far as can be told without asking KMS.
+
+    Provider and ARN as the specification filters them ("AWS KMS MRK-aware symmetric keyring", OnDecrypt).
+    """
+    fits = encrypted.provider == PROVIDER and 0 < len(encrypted.ciphertext) <= _MAX_WRAPPED
+    return fits and _is_related(key, encrypted.key_arn)
+
+
+@lru_cache(maxsize=4_096)
+def _is_related(key: KeyArn, arn: bytes) -> bool:
+    try:
+        return KeyArn.parse(arn.decode("ascii")).is_related_to(key)
+    except (UnicodeDecodeError, InvalidKeyArn):
+        return False

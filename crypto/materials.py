@@ -4,14 +4,15 @@ To seal, a process takes the active data key of its slot from the store and unwr
 there; whoever loses that race uses the winner's. To open, it unwraps the data key that the message brings. Both go
 through one bounded cache, where concurrent misses of one line make one KMS call.
 
-Two rules keep the cache from weakening a key policy. A line is keyed by tenant first, then key epoch, key, encryption
-context and, to open, the encrypted data key itself, so no line serves another tenant. And only what KMS has decrypted
-for this process opens messages: a Region that may encrypt and not decrypt cannot read back even its own.
+Two rules keep the cache from weakening a key policy. A line belongs to a tenant and a key epoch, and is found by key,
+encryption context and, to open, the encrypted data key itself, so no line serves another tenant. And only what KMS has
+decrypted for this process opens messages: a Region that may encrypt and not decrypt cannot read back even its own.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,12 +22,13 @@ from uuid import UUID, uuid4
 from crypto.arn import KeyArn
 from crypto.cache import Cache
 from crypto.conf import CryptoSettings
-from crypto.context import EncryptionContext, Purpose
-from crypto.errors import KeyAccessDenied
+from crypto.context import EncryptionContext, Pairs, Purpose
+from crypto.errors import CredentialsRefused, KeyAccessDenied, KeyUnavailable
 from crypto.keyring import GeneratedDataKey, PlaintextDataKey, TenantKeyRef
 
 # Tokens must stay equal for as long as records are searched, so an index key does not age.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +66,21 @@ class DataKeyStore(Protocol):
 
 
 class DataKeySource(Protocol):
-    """Makes and unwraps data keys in whichever Region answers."""
+    """Makes and unwraps data keys in whichever Region answers; `pairs` are those of the encryption context."""
 
-    def generate(self, key: TenantKeyRef, context: EncryptionContext) -> GeneratedDataKey:
+    def generate(self, key: TenantKeyRef, pairs: Pairs) -> GeneratedDataKey:
         """A new data key."""
 
-    def unwrap(
-        self, key: TenantKeyRef, context: EncryptionContext, encrypted_data_key: bytes
-    ) -> PlaintextDataKey:
+    def unwrap(self, key: TenantKeyRef, pairs: Pairs, wrapped: bytes) -> PlaintextDataKey:
         """A data key from its encrypted form."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SealingKey:
-    """A data key to seal with, and how many messages this process has sealed with it."""
+    """A data key to seal with, in both its forms."""
 
     stored: StoredDataKey
     plaintext: PlaintextDataKey
-    messages: int = 0
 
 
 class Materials:
@@ -101,75 +100,59 @@ class Materials:
         self._source = source
         self._store = store
         self._clock = clock
-        self._cache = Cache(settings.cache_size, settings.cache_seconds, monotonic)
+        self.cache = Cache(settings.cache_size, settings.cache_seconds, monotonic)
+        self._messages: OrderedDict[UUID, int] = OrderedDict()  # sealed so far, by data key
         self._counting = threading.Lock()
 
-    @property
-    def cache(self) -> Cache:
-        """The cache, for its counters."""
-        return self._cache
-
     def for_sealing(self, key: TenantKeyRef, context: EncryptionContext) -> SealingKey:
-        """The active data key of this slot. Raises the errors of KMS and of the store."""
-        line = _line(key, context, b"")
-        found = self._cache.get(key.tenant, key.epoch, line, lambda: self._take(key, context))
-        if not self._use(found):
-            used_up = found.messages > self._settings.data_key_max_messages
-            self._cache.drop(line, found)
-            found = self._cache.get(
-                key.tenant, key.epoch, line, lambda: self._take(key, context, renew=used_up)
-            )
-            self._use(found)
-        return found
+        """A data key for one more message of this slot. Raises the errors of KMS and of the store."""
+        line = ("seal", _identity(key), context)
+        for _ in range(_TRIES):
+            found = self.cache.get(key.tenant, key.epoch, line, lambda: self._take(key, context))
+            if found.stored.expires_at > self._clock() and self._count(found.stored):
+                return found
+            self.cache.drop(key.tenant, line, found)
+        raise KeyUnavailable("Data keys are used up faster than they are made.")
 
     def for_opening(
-        self, key: TenantKeyRef, context: EncryptionContext, encrypted_data_key: bytes
+        self, key: TenantKeyRef, context: EncryptionContext, wrapped: bytes
     ) -> PlaintextDataKey:
         """The data key of a message, unwrapped by KMS now or a short while ago."""
-        return self._cache.get(
-            key.tenant,
-            key.epoch,
-            _line(key, context, encrypted_data_key),
-            lambda: self._source.unwrap(key, context, encrypted_data_key),
-        )
+        line = ("open", _identity(key), context, wrapped)
+        pairs, unwrap = context.as_dict(), self._source.unwrap
+        return self.cache.get(key.tenant, key.epoch, line, lambda: unwrap(key, pairs, wrapped))
 
-    def forget(self, tenant: str) -> None:
-        """Drop all that is cached of one tenant in this process."""
-        self._cache.forget(tenant)
-
-    def _use(self, key: SealingKey) -> bool:
-        """Count one message, or say that the key is used up or too old."""
+    def _count(self, stored: StoredDataKey) -> bool:
+        """Count one message, or say that this process has sealed its share. The count outlives the cache's lines."""
+        if stored.slot.purpose is Purpose.INDEX:
+            return True  # it seals no messages
         with self._counting:
-            key.messages += 1
-            fresh = key.messages <= self._settings.data_key_max_messages
-        return fresh and key.stored.expires_at > self._clock()
+            count = self._messages.get(stored.id, 0) + 1
+            self._messages[stored.id] = count
+            self._messages.move_to_end(stored.id)
+            if len(self._messages) > self._settings.cache_size:
+                self._messages.popitem(last=False)
+        return count <= self._settings.data_key_max_messages
 
-    def _take(
-        self, key: TenantKeyRef, context: EncryptionContext, *, renew: bool = False
-    ) -> SealingKey:
+    def _take(self, key: TenantKeyRef, context: EncryptionContext) -> SealingKey:
         region = "" if context.purpose is Purpose.INDEX else self._settings.region
         slot = DataKeySlot(key.tenant, context.classification, context.purpose, region)
         stored = self._store.find_active(slot)
-        if stored is None or not self._fits(stored, key):
+        if stored is None or not _fits(stored, key, self._clock()):
             return self._generate(key, context, slot, shared=True)
-        if renew and context.purpose is not Purpose.INDEX:
+        if self._messages.get(stored.id, 0) >= self._settings.data_key_max_messages:
             # The shared key is still young, but this process has sealed its share of messages with it.
             return self._generate(key, context, slot, shared=False)
         return self._shared(key, context, stored)
 
-    def _fits(self, stored: StoredDataKey, key: TenantKeyRef) -> bool:
-        return stored.expires_at > self._clock() and KeyArn.parse(stored.key_arn).is_related_to(
-            key.key
-        )
-
     def _shared(
         self, key: TenantKeyRef, context: EncryptionContext, stored: StoredDataKey
     ) -> SealingKey:
-        """Unwrap the slot's key; where this Region may only encrypt, make one for this process alone."""
+        """Unwrap the slot's key; where this Region may only encrypt, make one for this process."""
         try:
             plaintext = self.for_opening(key, context, stored.encrypted_data_key)
-        except KeyAccessDenied:
-            if context.purpose is Purpose.INDEX:
+        except KeyAccessDenied as denied:
+            if context.purpose is Purpose.INDEX or isinstance(denied, CredentialsRefused):
                 raise  # a second index key would make tokens that no other process finds
             return self._generate(key, context, stored.slot, shared=False)
         return SealingKey(stored, plaintext)
@@ -177,7 +160,7 @@ class Materials:
     def _generate(
         self, key: TenantKeyRef, context: EncryptionContext, slot: DataKeySlot, *, shared: bool
     ) -> SealingKey:
-        made = self._source.generate(key, context)
+        made = self._source.generate(key, context.as_dict())
         now = self._clock()
         age = timedelta(seconds=self._settings.data_key_max_age_seconds)
         ours = StoredDataKey(
@@ -198,7 +181,10 @@ class Materials:
         return SealingKey(stored, made.plaintext)
 
 
-def _line(key: TenantKeyRef, context: EncryptionContext, encrypted_data_key: bytes) -> Hashable:
+def _fits(stored: StoredDataKey, key: TenantKeyRef, now: datetime) -> bool:
+    return stored.expires_at > now and KeyArn.parse(stored.key_arn).is_related_to(key.key)
+
+
+def _identity(key: TenantKeyRef) -> Hashable:
     # Related keys share their id: the line of one serves the others, as KMS itself would.
-    identity = (key.key.partition, key.key.account, key.key.key_id)
-    return (key.tenant, key.epoch, identity, context, encrypted_data_key)
+    return (key.key.partition, key.key.account, key.key.key_id)

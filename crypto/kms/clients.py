@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from types_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from types_boto3_ssm import SSMClient
 
+_TAGGING = "resourcegroupstaggingapi"
+
 
 class Plane(StrEnum):
     """Which role signs the request: use makes and opens data keys, admin makes and changes keys."""
@@ -39,19 +41,13 @@ class KmsClients:
         self._clients: dict[tuple[str, str, Plane], Any] = {}
         self._lock = threading.Lock()
 
-    @property
-    def settings(self) -> CryptoSettings:
-        """What these clients were made from."""
-        return self._settings
-
     def kms(self, region: str, plane: Plane) -> KMSClient:
         """KMS of that Region."""
         return cast("KMSClient", self._client("kms", region, plane))
 
     def tagging(self, region: str) -> ResourceGroupsTaggingAPIClient:
         """Resource Groups Tagging API of that Region, which finds keys by tag."""
-        client = self._client("resourcegroupstaggingapi", region, Plane.ADMIN)
-        return cast("ResourceGroupsTaggingAPIClient", client)
+        return cast("ResourceGroupsTaggingAPIClient", self._client(_TAGGING, region, Plane.ADMIN))
 
     def ssm(self, region: str) -> SSMClient:
         """Parameter Store of that Region."""
@@ -61,16 +57,11 @@ class KmsClients:
         place = (service, region, plane)
         with self._lock:
             if place not in self._clients:
-                endpoints = (
-                    self._settings.ssm_endpoints
-                    if service == "ssm"
-                    else self._settings.kms_endpoints
-                )
-                self._clients[place] = self._session(plane).client(
-                    service,
-                    region_name=region,
-                    endpoint_url=endpoints.get(region),
-                    config=self._config(plane),
+                given = self._settings
+                endpoints = given.ssm_endpoints if service == "ssm" else given.kms_endpoints
+                make = self._session(plane).client
+                self._clients[place] = make(
+                    service, region, endpoint_url=endpoints.get(region), config=self._config(plane)
                 )
             return self._clients[place]
 
@@ -80,19 +71,16 @@ class KmsClients:
         return self._sessions[plane]
 
     def _config(self, plane: Plane) -> Config:
-        settings = self._settings
-        administers = plane is Plane.ADMIN
+        given, administers = self._settings, plane is Plane.ADMIN
+        # Never `adaptive`: its token bucket is shared by all tenants, so that one tenant's throttling slows others.
+        # The admin plane never repeats a call by itself. CreateKey takes no idempotency token: repeated after a lost
+        # answer it would make a second key. The operation that made the call looks first, and then repeats.
+        attempts = 1 if administers else given.total_max_attempts
         return Config(
-            connect_timeout=settings.connect_timeout_seconds,
+            connect_timeout=given.connect_timeout_seconds,
             # Making and replicating a key takes KMS longer than using one.
-            read_timeout=settings.read_timeout_seconds * (4 if administers else 1),
-            # Never `adaptive`: its token bucket is shared by all tenants, so that one tenant's throttling slows others.
-            # The admin plane never repeats a call by itself. CreateKey takes no idempotency token: repeated after a
-            # lost answer it would make a second key. The operation that made the call looks first, and then repeats.
-            retries={
-                "mode": "standard",
-                "total_max_attempts": 1 if administers else settings.total_max_attempts,
-            },
-            max_pool_connections=settings.max_pool_connections,
+            read_timeout=given.read_timeout_seconds * (4 if administers else 1),
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=given.max_pool_connections,
             tcp_keepalive=True,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from crypto.arn import KeyArn
 from crypto.errors import KeyAlreadyExists
@@ -17,8 +17,9 @@ from crypto.kms.translate import translated
 
 if TYPE_CHECKING:
     from types_boto3_kms import KMSClient
-    from types_boto3_kms.type_defs import KeyMetadataTypeDef
+    from types_boto3_kms.type_defs import KeyMetadataTypeDef, TagTypeDef
 
+Tags: TypeAlias = Mapping[str, str]
 _POLICY_NAME = "default"  # the only name that KMS takes
 
 
@@ -34,14 +35,13 @@ class KeyDescription:
 
 
 class KmsKeyAdmin:
-    """Administration of keys. Errors are those of `crypto.errors`, translated once."""
+    """Administration of keys. `clients` decide endpoint and credentials; each method names its Region."""
 
     def __init__(self, clients: KmsClients) -> None:
-        """`clients` decide endpoint and credentials; each method names its Region."""
         self._clients = clients
 
     def create_primary_key(
-        self, *, region: str, policy: str, tags: Mapping[str, str], description: str
+        self, *, region: str, policy: str, tags: Tags, description: str
     ) -> KeyDescription:
         """CreateKey of a multi-Region primary, policy and tags in the same call.
 
@@ -49,21 +49,12 @@ class KmsKeyAdmin:
         """
         with translated("kms:CreateKey", region):
             answer = self._kms(region).create_key(
-                MultiRegion=True,
-                Policy=policy,
-                Description=description,
-                Tags=[{"TagKey": key, "TagValue": value} for key, value in tags.items()],
+                MultiRegion=True, Policy=policy, Description=description, Tags=_tags(tags)
             )
         return _description(answer["KeyMetadata"])
 
     def replicate_key(
-        self,
-        *,
-        primary: KeyArn,
-        region: str,
-        policy: str,
-        tags: Mapping[str, str],
-        description: str,
+        self, *, primary: KeyArn, region: str, policy: str, tags: Tags, description: str
     ) -> KeyDescription:
         """ReplicateKey into `region`, called where the primary is. The replica is `Creating` for some seconds.
 
@@ -75,7 +66,7 @@ class KmsKeyAdmin:
                 ReplicaRegion=region,
                 Policy=policy,
                 Description=description,
-                Tags=[{"TagKey": key, "TagValue": value} for key, value in tags.items()],
+                Tags=_tags(tags),
             )
         return _description(answer["ReplicaKeyMetadata"])
 
@@ -91,17 +82,12 @@ class KmsKeyAdmin:
         That index lags behind KMS for a moment, so a key that was made just now may be missing.
         """
         with translated("tag:GetResources", region):
-            pages = (
-                self._clients.tagging(region)
-                .get_paginator("get_resources")
-                .paginate(
-                    TagFilters=[{"Key": tag, "Values": [value]}], ResourceTypeFilters=["kms:key"]
-                )
+            paginator = self._clients.tagging(region).get_paginator("get_resources")
+            pages = paginator.paginate(
+                TagFilters=[{"Key": tag, "Values": [value]}], ResourceTypeFilters=["kms:key"]
             )
-            found = [
-                item["ResourceARN"] for page in pages for item in page["ResourceTagMappingList"]
-            ]
-        return tuple(KeyArn.parse(arn) for arn in found)
+            items = [item for page in pages for item in page["ResourceTagMappingList"]]
+        return tuple(KeyArn.parse(item["ResourceARN"]) for item in items)
 
     def find_key_by_tag(self, *, region: str, tag: str, value: str) -> KeyArn | None:
         """The one key with that tag, or None. Two are an orphan and its twin: `KeyAlreadyExists`, never a guess."""
@@ -119,9 +105,8 @@ class KmsKeyAdmin:
     def put_key_policy(self, *, arn: KeyArn, policy: str) -> None:
         """Replace the key policy of that Region; the other Regions keep theirs."""
         with translated("kms:PutKeyPolicy", arn.region):
-            self._kms(arn.region).put_key_policy(
-                KeyId=str(arn), PolicyName=_POLICY_NAME, Policy=policy
-            )
+            kms = self._kms(arn.region)
+            kms.put_key_policy(KeyId=str(arn), PolicyName=_POLICY_NAME, Policy=policy)
 
     def put_alias(self, *, arn: KeyArn, alias: str) -> None:
         """Point `alias/...` of that Region at the key, whether the alias is new or not."""
@@ -133,13 +118,10 @@ class KmsKeyAdmin:
             with translated("kms:UpdateAlias", arn.region):
                 client.update_alias(AliasName=alias, TargetKeyId=arn.key_id)
 
-    def put_tags(self, *, arn: KeyArn, tags: Mapping[str, str]) -> None:
+    def put_tags(self, *, arn: KeyArn, tags: Tags) -> None:
         """Set these tags; others stay."""
         with translated("kms:TagResource", arn.region):
-            self._kms(arn.region).tag_resource(
-                KeyId=str(arn),
-                Tags=[{"TagKey": key, "TagValue": value} for key, value in tags.items()],
-            )
+            self._kms(arn.region).tag_resource(KeyId=str(arn), Tags=_tags(tags))
 
     def enable_rotation(self, arn: KeyArn) -> None:
         """Rotate yearly: called on the primary, shared by all replicas (Developer Guide, "Rotate AWS KMS keys")."""
@@ -150,15 +132,15 @@ class KmsKeyAdmin:
         return self._clients.kms(region, Plane.ADMIN)
 
 
+def _tags(tags: Tags) -> list[TagTypeDef]:
+    return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
+
+
 def _description(metadata: KeyMetadataTypeDef) -> KeyDescription:
     arn = KeyArn.parse(metadata["Arn"])
     regions = metadata.get("MultiRegionConfiguration")
     if not regions:
         return KeyDescription(arn, metadata["KeyState"], True, arn, ())
-    return KeyDescription(
-        arn=arn,
-        state=metadata["KeyState"],
-        is_primary=regions["MultiRegionKeyType"] == "PRIMARY",
-        primary=KeyArn.parse(regions["PrimaryKey"]["Arn"]),
-        replicas=tuple(KeyArn.parse(replica["Arn"]) for replica in regions["ReplicaKeys"]),
-    )
+    primary = KeyArn.parse(regions["PrimaryKey"]["Arn"])
+    replicas = tuple(KeyArn.parse(replica["Arn"]) for replica in regions["ReplicaKeys"])
+    return KeyDescription(arn, metadata["KeyState"], arn == primary, primary, replicas)

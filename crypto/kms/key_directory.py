@@ -12,7 +12,6 @@ class KeyDirectory:
     """Writes and reads the ARN of a tenant's key under a parameter name, with the admin role."""
 
     def __init__(self, clients: KmsClients) -> None:
-        """`clients` decide Region, endpoint and credentials."""
         self._clients = clients
 
     def publish(self, *, region: str, name: str, arn: KeyArn) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import TypeVar
+
+from crypto.conf import CryptoSettings
+from crypto.errors import KeyNotReady, KeyUnavailable
+
+T = TypeVar("T")
 
 
 class RegionOrder:
@@ -13,33 +18,38 @@ class RegionOrder:
     While a Region cools down it is still asked, last: where the others fail as well, it is the last hope.
     """
 
-    def __init__(
-        self, own: str, cool_down_seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """`own` is the process's Region, `clock` a monotonic clock in seconds."""
-        self._own = own
-        self._cool_down = cool_down_seconds
-        self._clock = clock
-        self._failed_at: dict[str, float] = {}
-        self._lock = threading.Lock()
+    def __init__(self, settings: CryptoSettings, monotonic: Callable[[], float]) -> None:
+        """`monotonic` gives seconds."""
+        self._settings = settings
+        self._monotonic = monotonic
+        self._failed_at: dict[str, float] = {}  # each use is one atomic step, so there is no lock
 
-    def of(self, regions: Sequence[str]) -> tuple[str, ...]:
-        """The Regions given, best first; those that never failed keep their order behind the own Region."""
-        with self._lock:
-            oldest = self._clock() - self._cool_down
-            cooling = {region: at for region, at in self._failed_at.items() if at > oldest}
-            self._failed_at = cooling
-        return tuple(
-            sorted(regions, key=lambda region: (cooling.get(region, 0.0), region != self._own))
-        )
-
-    def failed(self, region: str) -> None:
-        """KMS of this Region was unavailable just now."""
-        with self._lock:
-            self._failed_at[region] = self._clock()
-
-    def answered(self, region: str) -> None:
-        """KMS of this Region answered: it has recovered."""
-        if region in self._failed_at:
-            with self._lock:
+    def ask(self, regions: Iterable[str], call: Callable[[str], T]) -> T:
+        """The first answer. Only `KeyUnavailable` goes on to the next Region; the last one's is raised."""
+        unavailable = KeyUnavailable("No Region has a usable key.")
+        until = self._monotonic() + self._settings.regions_seconds
+        for region in self.order(regions):
+            try:
+                answer = call(region)
+            except KeyUnavailable as error:
+                unavailable = error
+                if not isinstance(
+                    error, KeyNotReady
+                ):  # one tenant's key says nothing of the Region
+                    self._failed_at[region] = self._monotonic()
+                if self._monotonic() >= until:
+                    break
+            else:
                 self._failed_at.pop(region, None)
+                return answer
+        raise unavailable
+
+    def order(self, regions: Iterable[str]) -> list[str]:
+        """The Regions given, best first; those that never failed keep their order behind the own Region."""
+        oldest = self._monotonic() - self._settings.region_cool_down_seconds
+
+        def rank(region: str) -> tuple[float, bool]:
+            failed_at = self._failed_at.get(region, -inf)
+            return failed_at if failed_at > oldest else -inf, region != self._settings.region
+
+        return sorted(regions, key=rank)

@@ -11,6 +11,7 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
 from crypto.errors import (
@@ -20,23 +21,19 @@ from crypto.errors import (
     KeyAccessDenied,
     KeyAlreadyExists,
     KeyNotFound,
+    KeyNotReady,
     KeyUnavailable,
     KeyUnusable,
     KmsRequestInvalid,
 )
 from crypto.kms.translate import translated
+from tests.crypto.kms import refusal
 
 
 def answer(
     code: str, status: int = 400, message: str = "arn:aws:iam::111122223333:role/x"
 ) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        },  # type: ignore[typeddict-item]
-        "Decrypt",
-    )
+    return refusal(code, status, message)
 
 
 CASES = [
@@ -45,10 +42,14 @@ CASES = [
     (answer("AlreadyExistsException"), KeyAlreadyExists),
     (answer("DisabledException"), KeyUnusable),
     (answer("KMSInvalidStateException", message="... is pending deletion."), KeyUnusable),
-    (answer("KMSInvalidStateException", message="... is Creating."), KeyUnavailable),
-    (answer("KMSInvalidStateException", message="... is pending creation."), KeyUnavailable),
-    (answer("KMSInvalidStateException", message="... is Updating."), KeyUnavailable),
+    (answer("KMSInvalidStateException", message="... is Creating."), KeyNotReady),
+    (answer("KMSInvalidStateException", message="... is pending creation."), KeyNotReady),
+    (answer("KMSInvalidStateException", message="... is Updating."), KeyNotReady),
+    (answer("KeyUnavailableException", 500), KeyNotReady),
     (answer("ThrottlingException"), KeyUnavailable),
+    (answer("SomethingNew", 429), KeyUnavailable),
+    (answer("", 499), KmsRequestInvalid),
+    (ResponseParserError("<html>"), KeyUnavailable),
     (answer("KMSInternalException", 500), KeyUnavailable),
     (answer("SomethingNew", 503), KeyUnavailable),
     (answer("SomethingNew", 400), KmsRequestInvalid),
@@ -72,6 +73,14 @@ def test_the_class_follows_the_code(error: Exception, expected: type[CryptoError
         raise error
     assert type(caught.value) is expected
     assert "111122223333" not in str(caught.value)
+    assert caught.value.__cause__ is error
+    if expected is not DecryptionFailed:
+        assert str(caught.value).startswith("kms:Decrypt in eu-west-1")
+
+
+def test_an_answer_without_error_or_status_is_refused_as_such() -> None:
+    with pytest.raises(KmsRequestInvalid), translated("kms:Decrypt", "eu-west-1"):
+        raise ClientError({}, "Decrypt")
 
 
 def test_every_error_that_kms_declares_for_the_data_plane_has_a_class_of_its_own_accord() -> None:
