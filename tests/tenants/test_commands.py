@@ -56,8 +56,8 @@ def test_onboard_tenant_refuses_bad_input_with_every_problem() -> None:
         run("onboard_tenant", "X", "--name", "x", "--home", "mars-1", "--regions", "mars-1")
     text = str(caught.value)
     assert text.startswith("input_invalid: ")
-    assert "\n  slug: " in text
-    assert "\n  home_region: " in text
+    assert "\n  /slug: " in text
+    assert "\n  /home_region: " in text
     assert caught.value.returncode == 1
 
 
