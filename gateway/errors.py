@@ -109,7 +109,11 @@ STATUS: Final[Mapping[type[Exception], int]] = {
 
 # What the frameworks raise: status, code and a text of ours, since theirs may repeat the input.
 FRAMEWORK: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
-    RequestDataTooBig: (413, "body_too_large", "A body may have at most 4 MiB: send fewer records at a time."),
+    RequestDataTooBig: (
+        413,
+        "body_too_large",
+        "A body may have at most 4 MiB: send fewer records at a time.",
+    ),
     SuspiciousOperation: (400, "bad_request", "The request is not acceptable."),
     BadRequest: (400, "bad_request", "The request is not acceptable."),
     PermissionDenied: (403, "forbidden", "This is not allowed."),

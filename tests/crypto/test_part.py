@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.errors import DecryptionFailed
-from crypto.part import Binding, decode_part, encode_part
+from crypto.part import Binding, JsonValue, decode_part, encode_part
 
 HERE = Binding("people", "p-1", 3)
-FIELDS = {"email": "ada@example.com", "born": "1815-12-10", "n": 7, "none": None}
+FIELDS: dict[str, JsonValue] = {
+    "email": "ada@example.com",
+    "born": "1815-12-10",
+    "n": 7,
+    "none": None,
+}
 
 
 def test_a_part_opens_in_its_place() -> None:
