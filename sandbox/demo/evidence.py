@@ -73,6 +73,16 @@ class Trail:
             for event in self._events(region)[self._seen[region] :]:
                 yield region, event
 
+    def latest(self, tenant: str, role: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The last use of a key of that tenant for each classification by that role, with the Region that was asked."""
+        found: dict[str, tuple[str, dict[str, Any]]] = {}
+        for region in REGIONS:
+            for event in self._events(region):
+                context = event["requestParameters"].get("encryptionContext") or {}
+                if context.get("tenant") == tenant and role in event["userIdentity"]["arn"]:
+                    found[context["class"]] = region, event
+        yield from found.values()
+
     def _events(self, region: str) -> list[dict[str, Any]]:
         return [
             event for event in read_events(self._paths[region]) if event["eventName"] in KEY_USES
