@@ -13,6 +13,7 @@ PYTHON ?= $(shell for python in python3.11 /usr/local/bin/python3.11 /usr/bin/py
 NO_PYTHON = Python 3.11 with venv was not found. Install it (Debian: apt-get install python3.11-venv), \
 	or name it: make PYTHON=/path/to/python3.11
 SANDBOX := $(BIN)/python -m sandbox
+JAVASCRIPT := tests/judges/javascript
 # The configuration of the sandbox, for tools that load Django's settings. Nothing needs to run for it.
 CONFIGURED := settings="$$($(SANDBOX) env manage)" && eval "$$settings" &&
 
@@ -68,6 +69,26 @@ fmt: .venv/.installed ## Format, and repair what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: judges
+judges: .venv/.installed .venv-judges/.installed $(JAVASCRIPT)/node_modules/.installed ## Install what judges the crypto core from outside
+
+.PHONY: vectors
+vectors: .venv/.installed ## Make our own test vectors again and show any difference [ARGS=--write]
+	@$(BIN)/python -m tests.vectors.freeze $(ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/.installed .venv-judges/.installed ## Fuzz the door of the crypto core [SECONDS=60]
+	@$(BIN)/python -m tests.judges.fuzz -max_total_time=$(or $(SECONDS),60)
+
+.PHONY: mutants
+mutants: .venv/.installed .venv-judges/.installed ## Change the crypto core in small ways and list what no test notices
+	@$(BIN)/python -m tests.judges.mutants
+
+.PHONY: bench
+bench: .venv/.installed .venv-bench/.installed ## Measure seal and open beside other libraries, and the KMS stand-in
+	@.venv-bench/bin/python -m bench.bench_envelope
+	@$(BIN)/python -m bench.bench_kms
+
 COMPILE = $(BIN)/uv pip compile --quiet --cache-dir .venv/.uv --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 .PHONY: lock
@@ -75,10 +96,12 @@ lock: .venv/.installed ## Compile the requirements to lock files with hashes [AR
 	$(COMPILE) $(ARGS) requirements.txt -o requirements.lock
 	$(COMPILE) $(ARGS) requirements-dev.txt -o requirements-dev.lock
 	$(COMPILE) $(ARGS) sandbox/requirements.txt -o sandbox/requirements.lock
+	$(COMPILE) $(ARGS) bench/requirements.txt -o bench/requirements.lock
+	$(COMPILE) $(ARGS) tests/judges/requirements.txt -o tests/judges/requirements.lock
 
 .PHONY: clean
 clean: ## Delete the virtual environments and all caches; the sandbox's data stays
-	rm -rf .venv .venv-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	rm -rf .venv .venv-aws .venv-bench .venv-judges $(JAVASCRIPT)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -100,4 +123,23 @@ help: ## Show this
 	@echo "Installing the Parameter Store emulator into .venv-aws ..."
 	@$(PYTHON) -m venv --clear .venv-aws
 	@.venv-aws/bin/python -m pip install --quiet --require-hashes -r sandbox/requirements.lock
+	@touch $@
+
+.venv-judges/.installed: tests/judges/requirements.lock
+	$(if $(PYTHON),,$(error $(NO_PYTHON)))
+	@echo "Installing the judges of the crypto core into .venv-judges ..."
+	@$(PYTHON) -m venv --clear .venv-judges
+	@.venv-judges/bin/python -m pip install --quiet --require-hashes -r tests/judges/requirements.lock
+	@touch $@
+
+$(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package-lock.json
+	@echo "Installing the Encryption SDK for JavaScript ..."
+	@npm ci --silent --no-audit --no-fund --prefix $(JAVASCRIPT)
+	@touch $@
+
+.venv-bench/.installed: bench/requirements.lock
+	$(if $(PYTHON),,$(error $(NO_PYTHON)))
+	@echo "Installing what the benchmarks compare with into .venv-bench ..."
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --require-hashes -r bench/requirements.lock
 	@touch $@

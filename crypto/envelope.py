@@ -123,7 +123,7 @@ class Envelope:
                     break
         else:
             raise DecryptionFailed
-        return foreign.open_foreign(message, header, data_key.secret)
+        return foreign.open_foreign(message, header, data_key.secret, pairs)
 
 
 class _AnyRegion:

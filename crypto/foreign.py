@@ -14,7 +14,7 @@ from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient
 from aws_encryption_sdk.key_providers.base import MasterKeyProvider, MasterKeyProviderConfig
 from aws_encryption_sdk.structures import DataKey
 
-from crypto.context import EncryptionContext, encode_pairs
+from crypto.context import EncryptionContext, Pairs, encode_pairs
 from crypto.errors import DecryptionFailed
 from crypto.message import MAX_DATA_KEYS, Header, read_sized
 
@@ -39,19 +39,19 @@ def pairs_of(header: Header, context: EncryptionContext) -> dict[str, str]:
     return pairs
 
 
-def open_foreign(message: bytes, header: Header, data_key: bytes) -> bytes:
-    """The plaintext, once commitment, tags and signature have passed in the SDK; else `DecryptionFailed`.
+def open_foreign(message: bytes, header: Header, data_key: bytes, pairs: Pairs) -> bytes:
+    """The plaintext, once commitment, tags, signature and context have passed in the SDK; else `DecryptionFailed`.
 
-    `header` is what `read_header` found in `message`; `data_key` is 32 bytes.
+    `header` is what `read_header` found in `message`, `data_key` is 32 bytes, `pairs` comes from `pairs_of`.
     """
     # Whole frames: the SDK copies all that it has buffered on each read, which is quadratic in small steps.
     chunk = max(_CHUNK, header.frame_length or len(message))
     try:
-        plaintext, pairs = _decrypt(message, data_key, chunk)
+        plaintext, found = _decrypt(message, data_key, chunk)
     except Exception:
         # InvalidTag, UnicodeDecodeError and others come through the SDK; which of them it was is nobody's business.
         raise DecryptionFailed from None
-    if encode_pairs(pairs) != header.context:
+    if found != pairs:
         raise DecryptionFailed
     return plaintext
 

@@ -68,7 +68,7 @@ class Keyring:
             answer = self._clients.kms(self._region, Plane.USE).generate_data_key(
                 KeyId=str(arn), EncryptionContext=pairs, NumberOfBytes=DATA_KEY_LENGTH
             )
-        plaintext, encrypted = _secret(answer, arn), answer.get("CiphertextBlob", b"")
+        plaintext, encrypted = _secret(answer, arn), answer.get("CiphertextBlob")
         if plaintext is None or not encrypted:
             raise KmsRequestInvalid(f"kms:GenerateDataKey in {self._region}: an unusable answer.")
         return GeneratedDataKey(plaintext, encrypted, arn, answer.get("KeyMaterialId", ""))

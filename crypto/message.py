@@ -14,7 +14,7 @@ names are those of the AWS Encryption SDK specification, "data-format"; integers
       2+   key provider information   ARN of the KMS key that wrapped it
       2+   ciphertext                 what KMS gave
       1  content type       0x02, framed; others may write 0x01, without frames
-      4  frame length       the content length, rounded up to a multiple of 4,096
+      4  frame length       the next multiple of 4,096 above the content length
      32  algorithm suite data         the commitment to the data key
                          Header Authentication (version 2)
      16  tag of an empty plaintext under the derived key, IV of zeros, AAD = Header Body
@@ -107,7 +107,8 @@ def seal_message(
         + _sized(encrypted_data_key.key_arn)
         + _sized(encrypted_data_key.ciphertext)
     )
-    frames = struct.pack(">BI", _FRAMED, max(1, -(-size // _FRAME_UNIT)) * _FRAME_UNIT)
+    # Longer than the content, never equal: the SDK for Python refused a full final frame up to version 3.
+    frames = struct.pack(">BI", _FRAMED, (size // _FRAME_UNIT + 1) * _FRAME_UNIT)
     header = _PLAIN + message_id + _sized(context) + b"\x00\x01" + key + frames + commitment
     tag = cipher.encrypt(_HEADER_IV, b"", header)
     content = cipher.encrypt(_FRAME_IV, plaintext, _body_aad(message_id, size))
@@ -180,7 +181,7 @@ def _end_of_body(message: bytes, at: int, content_type: int, frame_length: int) 
     """Where the final frame ends: sequence numbers count from 1, and all frames but the last are full."""
     if content_type == _UNFRAMED and frame_length == 0:
         (size,) = struct.unpack_from(">Q", message, at + 12)
-        return int(at + 12 + 8 + size + _TAG)
+        return at + 12 + 8 + min(int(size), len(message)) + _TAG
     if content_type != _FRAMED or frame_length == 0:
         raise DecryptionFailed
     for number in range(1, MAX_FRAMES + 1):
@@ -189,7 +190,7 @@ def _end_of_body(message: bytes, at: int, content_type: int, frame_length: int) 
             sequence, size = struct.unpack_from(">I12xI", message, at + 4)
             if sequence != number or size > frame_length:
                 break
-            return int(at + _FRAME_HEAD + size + _TAG)
+            return at + _FRAME_HEAD + int(size) + _TAG
         if sequence != number:
             break
         at += 4 + 12 + frame_length + _TAG

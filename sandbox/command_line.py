@@ -14,14 +14,15 @@ from types import FrameType
 
 from rich.console import Console
 
-from sandbox import data_plane
+from sandbox import data_plane, rehearsal
 from sandbox.demo.story import SAMPLE, begin, demo_token_path
 from sandbox.demo.table import read_table
 from sandbox.environment import process_environment
 from sandbox.errors import SandboxError
 from sandbox.layout import PRIMARY, REGIONS, default_home
 from sandbox.lifecycle import down, find_ports, reset, up
-from sandbox.overview import show_states, show_welcome
+from sandbox.outages import kms_admin
+from sandbox.overview import show_faults, show_states, show_welcome, show_writer
 from sandbox.processes import clean_environment
 from sandbox.steps import step
 from sandbox.supervision import find_states, is_running
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser("reset", help="stop everything and delete all data")
     again.add_argument("--yes", action="store_true", help="do not ask")
     again.set_defaults(command=_reset)
+    rehearsal.add_commands(commands)
     environment = commands.add_parser(
         "env", help="print the environment of a process for a shell's eval"
     )
@@ -111,7 +113,13 @@ def _status(given: argparse.Namespace) -> int:  # noqa: ARG001 - one signature f
         print("The sandbox is not running. Start it: make up")
         return 1
     states = find_states(home)
-    show_states(states, find_ports(home))
+    ports = find_ports(home)
+    show_states(states, ports)
+    show_writer(home, states)
+    try:
+        show_faults(kms_admin(ports).status())
+    except OSError:
+        print("  KMS does not tell its faults: it is not running.")
     return 0 if all(state["statename"] == "RUNNING" for state in states.values()) else 1
 
 

@@ -9,16 +9,19 @@ from sandbox.broker import write_broker_configuration
 from sandbox.files import secret
 from sandbox.identities import make_identities
 from sandbox.layout import REGIONS, Home
+from sandbox.locking import changing_databases
+from sandbox.outages import heal
 from sandbox.ports import Ports
-from sandbox.postgres.cluster import make_base_backup, needs_base_backup, prepare_writer
+from sandbox.postgres.cluster import prepare_databases
+from sandbox.postgres.following import follow, promote
 from sandbox.postgres.roles import LOGINS, make_roles, password_path
+from sandbox.postgres.writer import find_writer
 from sandbox.programs import Program
-from sandbox.readiness import opens, serves_queries, streams, takes_connections, wait_for
+from sandbox.readiness import opens, serves_queries, takes_connections, wait_for
 from sandbox.supervision import (
     is_running,
     start_program,
     start_supervisord,
-    stop_program,
     write_configuration,
 )
 
@@ -31,15 +34,16 @@ def prepare_secrets(home: Home) -> None:
     make_identities(home)
 
 
-def prepare(home: Home, ports: Ports) -> str:
-    """Make every file that is missing, before anything runs; returns the Region whose database takes writes."""
+def prepare(home: Home, ports: Ports) -> None:
+    """Make every file that is missing, before anything runs."""
     prepare_secrets(home)
     write_broker_configuration(home)
-    return prepare_writer(home, ports)
+    with changing_databases(home):
+        prepare_databases(home, ports)
 
 
 def start(
-    home: Home, ports: Ports, writer: str, programs: Iterable[Program], *, temporary: bool = False
+    home: Home, ports: Ports, programs: Iterable[Program], *, temporary: bool = False
 ) -> subprocess.Popen[bytes] | None:
     """Start the supervisor, unless it runs, and under it the data plane: all of it serves and both replicas stream.
 
@@ -49,27 +53,31 @@ def start(
     if not is_running(home):
         write_configuration(home, programs)
         supervisor = start_supervisord(home, ports, temporary=temporary)
-    for name in ("broker", "kms", "parameters", f"postgres-{writer}"):
+    for name in ("broker", "kms", "parameters"):
         start_program(home, name)
-    wait_for(home, f"postgres-{writer}", lambda: serves_queries(home, ports, writer))
-    make_roles(home, ports, writer)
-    for region in REGIONS:
-        if region != writer:
-            _start_replica(home, ports, writer, region)
+    with changing_databases(home):
+        _start_databases(home, ports)
+    start_program(home, "rds")
     wait_for(home, "broker", lambda: opens(home.broker_socket))
     wait_for(home, "parameters", lambda: takes_connections(ports.parameters))
+    wait_for(home, "rds", lambda: opens(home.rds_socket))
+    wait_for(home, "kms", lambda: takes_connections(ports.kms_admin))
+    heal(ports, REGIONS)
     for region in REGIONS:
         _wait_for_kms(home, ports, region)
     return supervisor
 
 
-def _start_replica(home: Home, ports: Ports, writer: str, region: str) -> None:
-    name = f"postgres-{region}"
-    if needs_base_backup(home, ports, writer, region):
-        stop_program(home, name)
-        make_base_backup(home, ports, writer, region)
+def _start_databases(home: Home, ports: Ports) -> None:
+    writer = find_writer(home)
+    name = f"postgres-{writer}"
     start_program(home, name)
-    wait_for(home, name, lambda: streams(home, ports, region))
+    wait_for(home, name, lambda: serves_queries(home, ports, writer))
+    promote(home, ports, writer)  # where a failover was cut short
+    make_roles(home, ports, writer)
+    for region in REGIONS:
+        if region != writer:
+            follow(home, ports, writer, region)
 
 
 def _wait_for_kms(home: Home, ports: Ports, region: str) -> None:

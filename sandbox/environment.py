@@ -65,13 +65,12 @@ def _databases(home: Home, ports: Ports, part: Part, region: str) -> dict[str, s
 
 def _aws(home: Home, ports: Ports, part: Part, region: str) -> dict[str, str]:
     role = f"arn:aws:iam::{ACCOUNT}:role/mrk-gateway"
-    kms = {each: f"http://127.0.0.1:{ports.kms(each)}" for each in REGIONS}
+    # One endpoint a Region, behind which all its services are, and with which they are lost.
+    endpoints = ",".join(f"{each}=http://127.0.0.1:{ports.kms(each)}" for each in REGIONS)
     given = {
         "GATEWAY_AWS_ACCOUNT_ID": ACCOUNT,
-        "GATEWAY_KMS_ENDPOINTS": ",".join(f"{each}={url}" for each, url in kms.items()),
-        "GATEWAY_SSM_ENDPOINTS": ",".join(
-            f"{each}=http://127.0.0.1:{ports.parameters}" for each in REGIONS
-        ),
+        "GATEWAY_KMS_ENDPOINTS": endpoints,
+        "GATEWAY_SSM_ENDPOINTS": endpoints,
         "GATEWAY_KMS_USE_ROLE_ARN": f"{role}-use-{{region}}",
         "GATEWAY_KMS_ADMIN_ROLE_ARN": f"{role}-admin",
         "GATEWAY_KMS_AUDIT_ROLE_ARN": f"{role}-audit",

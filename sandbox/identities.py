@@ -16,6 +16,7 @@ from sandbox.layout import ACCOUNT, REGIONS, Home, read_json
 
 ADMIN = "gateway-admin"
 AUDIT = "gateway-audit"
+DATABASE_ADMIN = "database-admin"
 
 USE_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey")
 # No use of any key: what makes keys never opens data.
@@ -50,6 +51,10 @@ AUDIT_ACTIONS = (
         "tag:GetResources",
     ),
 )
+DATABASE_ADMIN_ACTIONS = (
+    *("rds:DescribeGlobalClusters", "rds:DescribeDBClusters"),
+    *("rds:SwitchoverGlobalCluster", "rds:FailoverGlobalCluster"),
+)
 
 
 def use_profile(region: str) -> str:
@@ -64,12 +69,18 @@ def make_identities(home: Home) -> None:
         use = use_profile(region)
         write_credentials(home, f"web-{region}", [use])
         write_credentials(home, f"worker-{region}", [use, ADMIN])
-    write_credentials(home, "operator", [AUDIT])
+    write_credentials(home, "operator", [AUDIT, DATABASE_ADMIN])
 
 
 def credentials_path(home: Home, name: str) -> str:
     """AWS shared credentials file of `web-REGION`, `worker-REGION` or `operator`."""
     return str(home.secrets / f"credentials-{name}")
+
+
+def access_key(home: Home, profile: str) -> tuple[str, str]:
+    """Id and secret of that profile's access key."""
+    key = _access_keys(home)[profile]
+    return key["id"], key["secret"]
 
 
 def _roles() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -78,6 +89,7 @@ def _roles() -> dict[str, tuple[str, tuple[str, ...]]]:
         **{use_profile(region): (f"mrk-gateway-use-{region}", USE_ACTIONS) for region in REGIONS},
         ADMIN: ("mrk-gateway-admin", ADMIN_ACTIONS),
         AUDIT: ("mrk-gateway-audit", AUDIT_ACTIONS),
+        DATABASE_ADMIN: ("mrk-database-admin", DATABASE_ADMIN_ACTIONS),
     }
 
 

@@ -84,6 +84,11 @@ class Home:
         return self.run / "broker.sock"
 
     @property
+    def rds_socket(self) -> Path:
+        """Where the RDS stand-in listens."""
+        return self.run / "rds.sock"
+
+    @property
     def supervisor_socket(self) -> Path:
         """Where supervisord takes commands."""
         return self.run / "supervisor.sock"

@@ -86,10 +86,10 @@ def _begin(home: Home, base: int | None) -> Ports:
 
 def _start(home: Home, ports: Ports, *, temporary: bool) -> None:
     with step("Certificates, passwords, access keys, configuration"):
-        writer = data_plane.prepare(home, ports)
+        data_plane.prepare(home, ports)
         programs = [*data_plane_programs(home, ports), *gateways(home, ports)]
     with step("PostgreSQL in three Regions, broker, KMS, parameters"):
-        data_plane.start(home, ports, writer, programs, temporary=temporary)
+        data_plane.start(home, ports, programs, temporary=temporary)
     with step("Tables, static files, first accounts"):
         _set_up_gateway(home, ports)
     with step("Gateways, workers, beat"):

@@ -10,7 +10,7 @@ from sandbox.files import secret
 from sandbox.layout import PRIMARY, REGIONS, Home
 from sandbox.lifecycle import OPERATOR_EMAIL
 from sandbox.ports import Ports
-from sandbox.postgres.cluster import find_writer
+from sandbox.postgres.writer import find_writer
 
 
 def show_welcome(home: Home, ports: Ports) -> None:
@@ -51,6 +51,28 @@ def show_states(states: dict[str, dict[str, Any]], ports: Ports) -> None:
     for name, info in sorted(states.items(), key=lambda item: (item[0].split("-")[0], item[0])):
         port = str(listening.get(name, ""))
         print(f"  {name:<22}{info['statename'].lower():<10}{port:<8}{info['description']}")
+
+
+def show_writer(home: Home, states: dict[str, dict[str, Any]]) -> None:
+    """Print which database takes writes."""
+    writer = find_writer(home)
+    state = states[f"postgres-{writer}"]["statename"].lower()
+    print(f"\n  Writer: {writer}" + ("" if state == "running" else f" ({state})"))
+
+
+def show_faults(status: dict[str, Any]) -> None:
+    """Print what is wrong with KMS, as its administration port says."""
+    found = {region: place["faults"] for region, place in status["regions"].items()}
+    for region, faults in found.items():
+        for fault in faults:
+            details = ", ".join(f"{name} {value}" for name, value in fault.items())
+            print(f"  KMS fault in {region}: {details}")
+    if not any(found.values()):
+        print("  KMS: no faults")
+    quotas = status["quotas"]
+    if quotas["on"]:
+        refused = ", ".join(f"{name}: {count}" for name, count in quotas["refused"].items())
+        print(f"  KMS quotas: on, times {quotas['scale']:g}; refused: {refused or 'none'}")
 
 
 def _listening(ports: Ports) -> dict[str, int]:

@@ -47,6 +47,34 @@ def end_processes(home: Home, patience: float = 20.0) -> list[int]:
     return found
 
 
+def freeze(pid: int) -> list[int]:
+    """Stop a process and all that descend from it where they stand, parents first; returns their ids."""
+    frozen: list[int] = []
+    new = [pid]
+    while new:
+        _signal(new, signal.SIGSTOP)
+        frozen += new
+        new = [child for child in _children(frozen) if child not in frozen]
+    return frozen
+
+
+def kill(pids: list[int]) -> None:
+    """End them at once."""
+    _signal(pids, signal.SIGKILL)
+
+
+def _children(parents: list[int]) -> list[int]:
+    entries = [entry for entry in (PROC.iterdir() if PROC.exists() else ()) if entry.name.isdigit()]
+    return [int(entry.name) for entry in entries if _parent(entry) in parents]
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # ended meanwhile
+        return 0
+
+
 def _is_marked(entry: Path, mark: bytes) -> bool:
     try:
         alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,12 +34,13 @@ class Program:
 
 
 def data_plane(home: Home, ports: Ports) -> list[Program]:
-    """What stands for AWS: three databases, the broker, KMS and Parameter Store."""
+    """What stands for AWS: three databases and their RDS, the broker, KMS and Parameter Store."""
     return [
         *[_postgres(home, region) for region in REGIONS],
         _broker(home),
         _kms(home, ports),
         _parameters(home, ports),
+        _rds(home, ports),
     ]
 
 
@@ -83,6 +85,8 @@ def _kms(home: Home, ports: Ports) -> Program:
             *(sys.executable, "-m", "sandbox.kms", "--state", str(home.path / "kms")),
             *("--identities", str(home.secrets / "identities.json")),
             *listen,
+            *("--forward", f"rds=unix:{home.rds_socket}"),
+            *("--forward", f"ssm=http://127.0.0.1:{ports.parameters}"),
             *("--admin", str(ports.kms_admin)),
         ),
         priority=20,
@@ -114,6 +118,16 @@ def _parameters(home: Home, ports: Ports) -> Program:
             "LOG_LEVEL": "WARNING",
         },
         directory=state,
+    )
+
+
+def _rds(home: Home, ports: Ports) -> Program:
+    given = {name: os.environ[name] for name in ("PG_BIN_DIR",) if name in os.environ}
+    return Program(
+        name="rds",
+        argv=(sys.executable, "-m", "sandbox.rds", str(home.path), str(ports.base)),
+        priority=25,  # it acts on the others: started after them, stopped before
+        environment=clean_environment(home) | given,
     )
 
 

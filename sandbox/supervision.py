@@ -18,7 +18,7 @@ from sandbox.errors import SandboxError
 from sandbox.files import write_file
 from sandbox.layout import ROOT, Home
 from sandbox.ports import Ports
-from sandbox.processes import clean_environment
+from sandbox.processes import clean_environment, freeze, kill
 from sandbox.programs import STOP_SECONDS, Program
 
 LOG_BYTES = "5MB"
@@ -182,6 +182,26 @@ def stop_program(home: Home, name: str) -> None:
     except xmlrpc.client.Fault as fault:
         if "NOT_RUNNING" not in fault.faultString:
             raise SandboxError(f"{name} did not stop: {fault.faultString}") from fault
+
+
+def kill_program(home: Home, name: str) -> None:
+    """End a program as a power cut would, with no word to it, and keep it down; no fault when it does not run."""
+    state = find_states(home)[name]
+    if state["statename"] not in ("RUNNING", "STARTING"):
+        stop_program(home, name)
+        return
+    # Frozen first: it neither sees the order to stop nor does anything between that order and its end. Without the
+    # order, supervisord would start it again.
+    family = freeze(state["pid"])
+    try:
+        order(home, "stopProcess", name, False)
+    finally:
+        kill(family)
+    deadline = time.monotonic() + STOP_SECONDS
+    while find_states(home)[name]["statename"] == "STOPPING":
+        if time.monotonic() > deadline:
+            raise SandboxError(f"{name} could not be killed.")
+        time.sleep(0.02)
 
 
 def find_states(home: Home) -> dict[str, dict[str, Any]]:

@@ -36,10 +36,10 @@ class Stack:
     def start(cls) -> Stack:
         """Start PostgreSQL in three Regions, the broker, KMS and Parameter Store; they end when this process does."""
         home, ports = Home(Path(tempfile.mkdtemp(prefix="mrk-test-"))), find_free()
-        writer = data_plane.prepare(home, ports)
+        data_plane.prepare(home, ports)
         write_credentials(home, "all", [*map(use_profile, REGIONS), ADMIN, AUDIT])
         programs = programs_of_data_plane(home, ports)
-        return cls(home, ports, data_plane.start(home, ports, writer, programs, temporary=True))
+        return cls(home, ports, data_plane.start(home, ports, programs, temporary=True))
 
     @classmethod
     def inherited(cls) -> Stack:

@@ -49,6 +49,9 @@ async def _serve(options: argparse.Namespace) -> None:
             identities=options.identities,
             ports=dict(options.listen),
             transition_seconds=options.transition_seconds,
+            delivery_seconds=options.delivery_seconds,
+            quotas=options.quotas,
+            forward=dict(options.forward),
             verify_signatures=not options.trust_signatures,
         )
     )
@@ -72,6 +75,13 @@ def _stop_at_end(stopped: asyncio.Event) -> None:
         stopped.set()
 
 
+def _service_place(text: str) -> tuple[str, str]:
+    service, _, place = text.partition("=")
+    if not service or not place.startswith(("http://127.0.0.1:", "unix:/")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SERVICE=http://127.0.0.1:PORT or unix:")
+    return service, place
+
+
 def _region_port(text: str) -> tuple[str, int]:
     region, _, port = text.partition("=")
     if not region or not port.isdecimal():
@@ -93,12 +103,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="REGION=PORT",
         help="serve this Region on this port of 127.0.0.1 (0: any free one); once for each Region",
     )
+    parser.add_argument(
+        "--forward",
+        type=_service_place,
+        action="append",
+        default=[],
+        metavar="SERVICE=PLACE",
+        help="pass requests signed for this service on to http://127.0.0.1:PORT or unix:/path/of/socket",
+    )
     parser.add_argument("--admin", type=int, default=0, metavar="PORT", help="administration port")
     parser.add_argument(
         "--transition-seconds",
         type=float,
         default=2.0,
         help="how long a new replica is Creating, and a changed primary Updating",
+    )
+    parser.add_argument(
+        "--delivery-seconds",
+        type=float,
+        default=60.0,
+        help="how often log files are delivered to STATE/bucket",
+    )
+    parser.add_argument(
+        "--quotas", action="store_true", help="enforce the request quotas of AWS from the start"
     )
     parser.add_argument(
         "--trust-signatures",

@@ -1,7 +1,10 @@
 """Administration over HTTP, on a port of its own: how each Region behaves, the time, the identities.
 
-    GET  /status                      {"regions": {"us-east-2": {"endpoint": ..., "mode": "up"}}, "now": ...}
-    POST /regions/us-east-2           {"mode": "up" | "down" | "throttled"}
+    GET  /status                      {"regions": {"us-east-2": {"endpoint": ..., "faults": [...]}}, "now": ...}
+    POST /regions/us-east-2           {"mode": "down"}, {"mode": "slow", "operation": "Decrypt", "p99": 3}, ...: `Fault`
+                                      {"mode": "up"} heals all, with "operation" what ails that one
+    POST /quotas                      {"on": true, "scale": 1.0}
+    POST /delivery                    {}   deliver the log files now
     POST /clock                       {"advance_seconds": 604800}
     POST /identities                  {}   read the file again
 
@@ -10,13 +13,15 @@ A body must be sent as application/json, which no page of another origin can mak
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
+from sandbox.kms.faults import Fault
 from sandbox.kms.identities import InvalidIdentities
-from sandbox.kms.server import Mode, Server
+from sandbox.kms.server import Server
 
 Action = Callable[[Server, str, dict[str, Any]], Awaitable[None]]
 
@@ -39,20 +44,41 @@ class Admin:
         if request.content_type != "application/json":
             return web.json_response({"error": "Send application/json."}, status=415)
         try:
-            await action(self._server, name, await request.json())
+            body = await request.json()
+            if not isinstance(body, dict):
+                raise TypeError("Send an object.")
+            await action(self._server, name, body)
         except (ValueError, KeyError, TypeError, OSError, InvalidIdentities) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
         return self._status()
 
     def _status(self) -> web.Response:
-        modes, urls = self._server.modes(), self._server.urls
-        regions = {region: {"endpoint": urls[region], "mode": modes[region]} for region in urls}
-        now = self._server.service.store.clock.now()
-        return web.json_response({"regions": regions, "now": now})
+        faults, urls = self._server.faults(), self._server.urls
+        regions = {region: {"endpoint": urls[region], "faults": faults[region]} for region in urls}
+        service = self._server.service
+        status = {
+            "regions": regions,
+            "quotas": service.quotas.shown(),
+            "now": service.store.clock.now(),
+        }
+        return web.json_response(status)
 
 
-async def _set_mode(server: Server, region: str, body: dict[str, Any]) -> None:
-    await server.set_mode(region, Mode(body["mode"]))
+async def _set_fault(server: Server, region: str, body: dict[str, Any]) -> None:
+    if body["mode"] == "up":
+        await server.heal(region, body.get("operation", ""))
+    else:
+        await server.put_fault(region, Fault.parse(body))
+
+
+async def _switch_quotas(server: Server, _name: str, body: dict[str, Any]) -> None:
+    if not isinstance(body["on"], bool):
+        raise TypeError("on is true or false")
+    server.service.quotas.switch(on=body["on"], scale=float(body.get("scale", 1)))
+
+
+async def _deliver(server: Server, _name: str, _body: dict[str, Any]) -> None:
+    await asyncio.to_thread(server.delivery.deliver)
 
 
 async def _advance_clock(server: Server, _name: str, body: dict[str, Any]) -> None:
@@ -64,7 +90,9 @@ async def _reload_identities(server: Server, _name: str, _body: dict[str, Any]) 
 
 
 _ACTIONS: dict[str, Action] = {
-    "regions": _set_mode,
+    "regions": _set_fault,
+    "quotas": _switch_quotas,
+    "delivery": _deliver,
     "clock": _advance_clock,
     "identities": _reload_identities,
 }

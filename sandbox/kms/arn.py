@@ -47,3 +47,14 @@ def is_key_id(text: str) -> bool:
 def new_key_id(*, multi_region: bool) -> str:
     """`mrk-` and 32 hexadecimal digits for a multi-Region key, a UUID for another."""
     return f"mrk-{secrets.token_hex(16)}" if multi_region else str(uuid.uuid4())
+
+
+_PRINCIPAL = re.compile(
+    r"arn:aws:iam::(?P<account>\d{12}):(?P<kind>user|role)(?P<path>/(?:[!-~]+/)?)(?P<name>[\w+=,.@-]+)"
+)
+
+
+def find_principal(arn: str) -> tuple[str, str, str, str] | None:
+    """Account, kind (`user` or `role`), path and name of a principal's ARN; None for another ARN."""
+    found = _PRINCIPAL.fullmatch(arn)
+    return (found["account"], found["kind"], found["path"], found["name"]) if found else None

@@ -1,23 +1,27 @@
 """Whether the caller may: the condition keys of a request are put together here, and `policy.decision` decides.
 
-Condition keys: AWS KMS Developer Guide, "Condition keys for AWS KMS"; IAM User Guide, "AWS global condition keys".
+Where no policy allows, a grant may; what a policy denies, no grant allows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from sandbox.kms.call import Call
+from sandbox.kms.conditions import Conditions, key_conditions, place_and_time
 from sandbox.kms.errors import access_denied
+from sandbox.kms.granting import grants_for
+from sandbox.kms.grants import Grant
 from sandbox.kms.keys import Alias, RegionalKey
-from sandbox.kms.policy.decision import Decision, Request, decide_on_key, decide_without_key
+from sandbox.kms.policy.decision import (
+    Decision,
+    Request,
+    decide_on_key,
+    decide_without_key,
+)
 from sandbox.kms.policy.document import parse_key_policy
 from sandbox.kms.policy.patterns import Context
 from sandbox.kms.service import Service
-
-Conditions = Mapping[str, tuple[str, ...]]
 
 
 def authorize_key(
@@ -26,111 +30,116 @@ def authorize_key(
     action: str,
     key: RegionalKey,
     conditions: Conditions | None = None,
+    *,
+    encryption_context: Mapping[str, str] | None = None,
 ) -> None:
-    """Refuse unless the caller may do `action` (`kms:Decrypt`) with the key."""
-    context = {
+    """Refuse unless the caller may do `action` (`kms:Decrypt`) with the key.
+
+    `encryption_context` is what grants are constrained by; None where the operation has none.
+    """
+    decision = decide(service, call, action, key, conditions)
+    if decision.is_silent and applicable_grants(
+        service, call, action, key, conditions, encryption_context=encryption_context
+    ):
+        return
+    refuse_unless_allowed(decision, call, action, key.arn)
+
+
+def decide(
+    service: Service,
+    call: Call,
+    action: str,
+    key: RegionalKey,
+    conditions: Conditions | None = None,
+) -> Decision:
+    """What the policies say, without grants."""
+    return decide_on_key(
+        call.identity.caller,
+        _request(service, call, action, key, conditions),
+        key_policy=parse_key_policy(key.policy),
+        key_account=key.account,
+        identity=call.identity.policy,
+        session=call.identity.session_policy,
+    )
+
+
+def applicable_grants(
+    service: Service,
+    call: Call,
+    action: str,
+    key: RegionalKey,
+    conditions: Conditions | None = None,
+    *,
+    encryption_context: Mapping[str, str] | None = None,
+) -> list[Grant]:
+    """The grants of the key that let the caller do `action`."""
+
+    def delegated() -> bool:
+        return own_policies_allow(call, _request(service, call, action, key, conditions))
+
+    return grants_for(
+        service.store, call, action, key, context=encryption_context, delegated=delegated
+    )
+
+
+def own_policies_allow(call: Call, request: Request) -> bool:
+    """Whether the caller's own policies allow it, whatever the resource's policy says."""
+    identity = call.identity
+    decision = decide_without_key(
+        identity.caller, request, identity=identity.policy, session=identity.session_policy
+    )
+    return decision is Decision.ALLOWED
+
+
+def _request(
+    service: Service, call: Call, action: str, key: RegionalKey, conditions: Conditions | None
+) -> Request:
+    context: Context = {
         **call.identity.context,
-        **_place_and_time(key.region, int(call.now)),
-        **_key_conditions(service, key),
+        **place_and_time(key.region, int(call.now)),
+        **key_conditions(service.store, key),
         **(conditions or {}),
     }
-    _refuse_unless_allowed(
-        decide_on_key(
-            call.identity.caller,
-            Request(action, key.arn, context),
-            key_policy=parse_key_policy(key.policy),
-            key_account=key.account,
-            identity=call.identity.policy,
-        ),
-        call,
-        action,
-        key.arn,
-    )
+    return Request(action, key.arn, context)
 
 
 def authorize_alias(call: Call, action: str, alias: Alias) -> None:
     """Refuse unless the caller's identity policy admits `action` on the alias, which has no policy of its own."""
-    _authorize_identity(call, action, alias.arn, alias.region)
+    authorize_resource(call, action, alias.arn, region=alias.region)
 
 
 def authorize_account(
+    call: Call, action: str, conditions: Conditions | None = None, *, region: str = ""
+) -> None:
+    """Refuse unless the identity policy admits what concerns no key, such as kms:CreateKey, in that Region."""
+    authorize_resource(call, action, "*", conditions, region=region)
+
+
+def authorize_resource(
     call: Call,
     action: str,
+    resource: str,
     conditions: Conditions | None = None,
     *,
     region: str = "",
 ) -> None:
-    """Refuse unless the identity policy admits what concerns no key, such as kms:CreateKey, in that Region."""
-    _authorize_identity(call, action, "*", region or call.region, conditions)
-
-
-def encryption_conditions(context: Mapping[str, str]) -> Conditions:
-    """`kms:EncryptionContext:<key>` and `kms:EncryptionContextKeys` of an encryption context.
-
-    IAM compares names of condition keys without regard to case. Two context keys that differ in case alone thus share
-    a name, and what a policy says of it cannot be decided: an Allow does not count, a Deny does.
-    """
-    conditions: dict[str, tuple[str, ...]] = {}
-    for key, value in context.items():
-        name = f"kms:encryptioncontext:{key}".lower()
-        conditions[name] = (*conditions.get(name, ()), value)
-    if context:
-        conditions["kms:encryptioncontextkeys"] = tuple(context)
-    return conditions
-
-
-def tag_conditions(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """`aws:RequestTag/<key>` and `aws:TagKeys` of tags in a request."""
-    conditions: dict[str, tuple[str, ...]] = {"aws:tagkeys": tuple(tags)} if tags else {}
-    for key, value in tags.items():
-        conditions[f"aws:requesttag/{key}".lower()] = (value,)
-    return conditions
-
-
-def _key_conditions(service: Service, key: RegionalKey) -> dict[str, tuple[str, ...]]:
-    key_set = service.store.key_set(key)
-    conditions: dict[str, tuple[str, ...]] = {
-        "kms:keyspec": ("SYMMETRIC_DEFAULT",),
-        "kms:keyusage": ("ENCRYPT_DECRYPT",),
-        "kms:keyorigin": ("AWS_KMS",),
-        "kms:multiregion": (str(key_set.multi_region).lower(),),
-        "aws:resourceaccount": (key.account,),
-    }
-    if key_set.multi_region:
-        kind = "PRIMARY" if key_set.primary_region == key.region else "REPLICA"
-        conditions["kms:multiregionkeytype"] = (kind,)
-    if aliases := service.store.aliases_of(key):
-        conditions["kms:resourcealiases"] = tuple(alias.name for alias in aliases)
-    for name, value in key.tags.items():
-        conditions[f"aws:resourcetag/{name}".lower()] = (value,)
-    return conditions
-
-
-@lru_cache(maxsize=64)
-def _place_and_time(region: str, second: int) -> Conditions:
-    moment = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "aws:requestedregion": (region,),
-        "aws:currenttime": (moment,),
-        "aws:epochtime": (str(second),),
-    }
-
-
-def _authorize_identity(
-    call: Call, action: str, resource: str, region: str, conditions: Conditions | None = None
-) -> None:
+    """Refuse unless the identity policy admits `action` on something that has no policy of its own."""
     context: Context = {
         **call.identity.context,
-        **_place_and_time(region, int(call.now)),
+        **place_and_time(region or call.region, int(call.now)),
         **(conditions or {}),
     }
     decision = decide_without_key(
-        call.identity.caller, Request(action, resource, context), identity=call.identity.policy
+        call.identity.caller,
+        Request(action, resource, context),
+        identity=call.identity.policy,
+        session=call.identity.session_policy,
     )
-    _refuse_unless_allowed(decision, call, action, resource)
+    refuse_unless_allowed(decision, call, action, resource)
 
 
-def _refuse_unless_allowed(decision: Decision, call: Call, action: str, resource: str) -> None:
+def refuse_unless_allowed(decision: Decision, call: Call, action: str, resource: str) -> None:
+    """Refuse in AWS's words: who, what, with what, and which kind of policy."""
     if decision is Decision.ALLOWED:
         return
     why = decision.value.format(action=action)

@@ -11,9 +11,11 @@ from uuid import uuid4
 from aiohttp import web
 
 from sandbox.kms.call import Call
-from sandbox.kms.errors import Refusal
+from sandbox.kms.errors import Refusal, key_unavailable
 from sandbox.kms.events import event_of
+from sandbox.kms.forwarding import Forwarding, forwarded_action
 from sandbox.kms.identities import Identity
+from sandbox.kms.injection import Injection, Silence
 from sandbox.kms.operations import Operation, find_operation
 from sandbox.kms.protocol import Route, route
 from sandbox.kms.registry import Answer
@@ -24,25 +26,25 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class Door:
-    """Who may come in, the same in every Region."""
-
-    identities: dict[str, Identity] = field(default_factory=dict)
-    verify_signatures: bool = True
-
-
-@dataclass(slots=True, kw_only=True)
 class Endpoint:
-    """The handler of one Region. `throttled` answers every request as AWS does above the quota."""
+    """The handler of one Region. `injection` is what goes wrong in it."""
 
     region: str
     service: Service
-    door: Door
-    throttled: bool = False
+    verify_signatures: bool = True
+    forwarding: Forwarding
+    injection: Injection = field(default_factory=Injection)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
-        """Answer one HTTP request."""
+        """Answer one HTTP request, or keep silent where a fault demands it."""
         body = await request.read()
+        try:
+            self.injection.on_arrival()
+            return await self._handle(request, body)
+        except Silence as silence:
+            return await self.injection.keep_silent(request, silence.fault)
+
+    async def _handle(self, request: web.BaseRequest, body: bytes) -> web.Response:
         request_id = str(uuid4())
         wanted = route(request.path, request.headers, body)
         try:
@@ -58,61 +60,65 @@ class Endpoint:
         self, request: web.BaseRequest, wanted: Route, body: bytes, request_id: str
     ) -> bytes:
         operation = find_operation(wanted.service, wanted.operation)
-        if operation is None:
+        service = operation.signing_name if operation else self.forwarding.find(request.headers)
+        if service is None:
             raise Refusal("UnknownOperationException", "The operation is not known here.")
+        action = operation.action if operation else forwarded_action(service, wanted.operation)
         # A caller who is not known is no principal, so that CloudTrail has no event of it, here as at AWS.
         call = Call(
-            identity=self._authenticate(request, operation, body),
+            identity=self._authenticate(request, service, body),
             region=self.region,
             parameters={},
             now=self.service.store.clock.now(),
             request_id=request_id,
         )
         answer: Answer = None
-        refusal: Refusal | None = None
+        user_agent = request.headers.get("User-Agent", "")
         try:
-            answer = await self._run(operation, call, wanted, body)
-            return wanted.dialect.encode(operation.action.name, answer)
-        except Refusal as error:
-            refusal = error
-            raise
-        finally:
-            event = event_of(
-                operation.action,
-                call,
-                user_agent=request.headers.get("User-Agent", ""),
-                answer=answer,
-                refusal=refusal,
-            )
+            if operation:
+                answer = await self._run(operation, call, wanted, body)
+                content = wanted.dialect.encode(operation.model, answer)
+            else:
+                await self.injection.before(action)
+                content = await self.forwarding.send(service, call, action, request.headers, body)
+        except Refusal as refusal:
+            event = event_of(action, call, user_agent=user_agent, refusal=refusal)
             self.service.trail.record(self.region, event)
+            raise
+        event = event_of(action, call, user_agent=user_agent, answer=answer)
+        self.service.trail.record(self.region, event)
+        self.injection.after(action)
+        return content
 
     async def _run(self, operation: Operation, call: Call, wanted: Route, body: bytes) -> Answer:
         try:
-            if self.throttled:
-                raise Refusal("ThrottlingException", "Rate exceeded")
-            call.parameters = operation.parameters(wanted.dialect.decode(body))
-            self.service.store.settle(call.now)
+            await self.injection.before(operation.action)
+            call.parameters = operation.parameters(wanted.dialect.decode(body, operation.model))
+            self.service.quotas.charge(call, operation.action)
+            self.service.settle(call.now)
             if operation.slow:
-                return await asyncio.to_thread(operation.handler, self.service, call)
-            return operation.handler(self.service, call)
-        except Refusal:
+                answer = await asyncio.to_thread(operation.handler, self.service, call)
+            else:
+                answer = operation.handler(self.service, call)
+            if self.injection.is_material_out(operation.action):
+                call.material_id = ""
+                raise key_unavailable()
+            return answer
+        except (Refusal, Silence):
             raise
         except Exception:
             logger.exception("%s failed", operation.action.name)
             raise Refusal("KMSInternalException", "Internal error.", status=500) from None
 
-    def _authenticate(
-        self, request: web.BaseRequest, operation: Operation, body: bytes
-    ) -> Identity:
+    def _authenticate(self, request: web.BaseRequest, service: str, body: bytes) -> Identity:
         signature = parse_signature(request.headers)
-        identity = self.door.identities.get(signature.access_key)
         token = request.headers.get("X-Amz-Security-Token", "")
-        if identity is None or token != identity.session_token:
-            message = "The security token included in the request is invalid."
-            raise Refusal("UnrecognizedClientException", message)
-        check_scope(signature, region=self.region, service=operation.signing_name)
-        if self.door.verify_signatures:
+        # Credentials and signatures go by the real time, however far a test has moved that of keys.
+        now = time.time()
+        identity = self.service.directory.identify(signature.access_key, token, now=now)
+        check_scope(signature, region=self.region, service=service)
+        if self.verify_signatures:
             path, _, query = request.path_qs.partition("?")
             signed = SignedRequest(request.method, path, query, request.headers, body)
-            check_signature(signature, signed, identity, now=time.time())
+            check_signature(signature, signed, identity, now=now)
         return identity

@@ -54,3 +54,32 @@ def invalid_ciphertext() -> Refusal:
 def access_denied(message: str) -> Refusal:
     """No policy allows it, or one denies it."""
     return Refusal("AccessDeniedException", message)
+
+
+# Codes that a fault may answer with. AWS KMS API Reference, "Errors" of Decrypt and "Common Errors".
+ERROR_STATUS = {
+    "KMSInternalException": 500,
+    "DependencyTimeoutException": 503,
+    "InternalFailure": 500,
+    "ServiceUnavailable": 503,
+}
+_KMS = "kms.amazonaws.com"
+
+
+def throttled(source: str = _KMS) -> Refusal:
+    """Above the quota of a service. Text: AWS KMS Developer Guide, "Throttling AWS KMS requests"."""
+    if source == _KMS:
+        message = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+        return Refusal("ThrottlingException", message)
+    return Refusal("ThrottlingException", "Rate exceeded")
+
+
+def server_error(code: str = "", source: str = _KMS) -> Refusal:
+    """AWS's own failure; the service's usual code when none is given."""
+    code = code or ("KMSInternalException" if source == _KMS else "InternalFailure")
+    return Refusal(code, "The request failed. Retry it.", ERROR_STATUS[code])
+
+
+def key_unavailable() -> Refusal:
+    """The key is there, its material is out of reach for now."""
+    return Refusal("KeyUnavailableException", "The key is not available. Retry it.", status=500)

@@ -72,10 +72,53 @@ def event_of(
     return event
 
 
+# What KMS does on its own is no call of the API, except to CloudTrail this one.
+_OWN_CALLS = frozenset({"SynchronizeMultiRegionKey"})
+
+
+def own_event(name: str, key: RegionalKey, moment: float, **details: str) -> Event:
+    """The event of what KMS did with a key on its own, at that moment.
+
+    Source: AWS KMS Developer Guide, the log entries of DeleteKey, RotateKey, DeleteExpiredKeyMaterial and
+    SynchronizeMultiRegionKey.
+    """
+    is_call = name in _OWN_CALLS
+    event: Event = {
+        "eventVersion": "1.11",
+        "userIdentity": {"accountId": key.account, "invokedBy": "AWS Internal"},
+        "eventTime": _moment(int(moment)),
+        "eventSource": "kms.amazonaws.com",
+        "eventName": name,
+        "awsRegion": key.region,
+        "sourceIPAddress": "AWS Internal",
+        "userAgent": "AWS Internal",
+        "requestParameters": None,
+        "responseElements": {"keyId": key.arn} if is_call else None,
+        "eventID": str(uuid4()),
+        "readOnly": False,
+        "resources": [_resource(key)],
+        "eventType": "AwsApiCall" if is_call else "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": key.account,
+        "eventCategory": "Management",
+    }
+    if is_call:
+        return event | {"requestID": str(uuid4())}
+    return event | {"serviceEventDetails": {"keyId": key.key_id, **details}}
+
+
+# Members of answers that would let a reader of the trail act as somebody.
+_CREDENTIALS = frozenset({"GrantToken", "SecretAccessKey", "SessionToken"})
+
+
 def _lowered(value: Any) -> Any:
-    """The same with names as CloudTrail writes them: `KeyId` becomes `keyId`."""
+    """The same with names as CloudTrail writes them, `keyId` for `KeyId`, and without what nobody may read there."""
     if isinstance(value, dict):
-        return {name[0].lower() + name[1:]: _lowered(item) for name, item in value.items()}
+        return {
+            name[0].lower() + name[1:]: _lowered(item)
+            for name, item in value.items()
+            if name not in _CREDENTIALS
+        }
     if isinstance(value, list):
         return [_lowered(item) for item in value]
     return value

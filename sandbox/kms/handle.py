@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.request import Request, urlopen
 
 from sandbox.kms.events import Event
+from sandbox.kms.remote import Remote
 from sandbox.kms.trail import read_events
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -101,9 +101,18 @@ class KmsStandIn:
         """The trail of that Region, oldest first."""
         return read_events(self._state / "trail" / f"{region}.jsonl")
 
-    def set_mode(self, region: str, mode: str) -> None:
-        """Let the Region be `up`, `down` or `throttled`."""
-        self._post(f"regions/{region}", {"mode": mode})
+    def set_mode(self, region: str, mode: str, **more: Any) -> None:
+        """Let something go wrong in the Region, or `up` again; `more` as `sandbox.kms.faults.Fault` has it."""
+        self._post(f"regions/{region}", {"mode": mode, **more})
+
+    def switch_quotas(self, *, on: bool, scale: float = 1.0) -> None:
+        """Enforce the request quotas of AWS, multiplied by `scale`, or none."""
+        self._post("quotas", {"on": on, "scale": scale})
+
+    def deliver(self) -> Path:
+        """Deliver the log files that are due; returns the directory that stands for the bucket."""
+        self._post("delivery", {})
+        return self._state / "bucket"
 
     def advance_clock(self, seconds: float) -> None:
         """Move the stand-in's time on."""
@@ -114,13 +123,7 @@ class KmsStandIn:
         self._post("identities", {})
 
     def _post(self, path: str, body: dict[str, Any]) -> None:
-        request = Request(  # noqa: S310 - our own server on the loopback interface
-            f"{self.admin}/{path}",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urlopen(request, timeout=10) as answer:  # noqa: S310
-            answer.read()
+        Remote(self.admin).post(path, body)
 
     def _reap(self) -> None:
         process, self._process = self._process, None

@@ -1,9 +1,12 @@
-"""Who may call, from a JSON file: access key id -> secret, ARN, account, identity policy.
+"""Who may call from the beginning, from a JSON file: access keys, and the users and roles of the accounts.
 
     {"AKIA...": {"secret": "...", "arn": "arn:aws:sts::111122223333:assumed-role/mrk-gateway-admin/cli",
-                 "account": "111122223333", "policy": {"Version": "2012-10-17", "Statement": [...]}}}
+                 "account": "111122223333", "policy": {"Version": "2012-10-17", "Statement": [...]}},
+     "arn:aws:iam::444455556666:role/vault": {"trust": {...}, "policy": {...}, "tags": {"team": "keys"}}}
 
-Optional: `role_arn` (a role with a path), `session_token`, `tags` (what `aws:PrincipalTag/...` stands for).
+An access key id names one access key: of a user, of an account's root, or of a session of a role. Optional there:
+`role_arn` (a role with a path), `session_token`, `tags` (what `aws:PrincipalTag/...` stands for). The ARN of a user or
+role names one that has no access key here: it is assumed, or only named by policies.
 """
 
 from __future__ import annotations
@@ -11,11 +14,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sandbox.kms.accounts import ROLE, USER, Principal
+from sandbox.kms.arn import find_principal
 from sandbox.kms.policy.caller import Caller
-from sandbox.kms.policy.document import Policy, parse_identity_policy
+from sandbox.kms.policy.document import Policy, parse_identity_policy, parse_trust_policy
+
+INLINE = "preset"  # the name of a policy from the file
 
 
 class InvalidIdentities(ValueError):
@@ -24,24 +32,70 @@ class InvalidIdentities(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One access key. `context` holds the condition keys that depend on the caller alone."""
+    """Who calls. `context` holds the condition keys that depend on the caller alone."""
 
     access_key: str
     secret: str = field(repr=False)
     session_token: str = field(repr=False)
     caller: Caller
     policy: Policy
+    session_policy: Policy | None = None
     context: Mapping[str, tuple[str, ...]]
 
 
-def read_identities(path: Path) -> dict[str, Identity]:
-    """All identities of the file by access key id; raises `InvalidIdentities`."""
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What the file holds: identities by access key id, principals by ARN."""
+
+    identities: Mapping[str, Identity]
+    principals: Mapping[str, Principal]
+
+
+def read_identities(path: Path) -> Preset:
+    """All of the file; raises `InvalidIdentities`."""
     try:
         document = json.loads(path.read_text())
-        return {key: _identity(key, entry) for key, entry in document.items()}
+        keys = {name: entry for name, entry in document.items() if not name.startswith("arn:")}
+        named = {name: entry for name, entry in document.items() if name.startswith("arn:")}
+        identities = {name: _identity(name, entry) for name, entry in keys.items()}
+        principals = {name: _principal(name, entry) for name, entry in named.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         # The file holds secrets, so its content is not repeated.
         raise InvalidIdentities(f"{path} is no identities file: {error}") from None
+    for identity in identities.values():
+        caller = identity.caller
+        if caller.kind != "Root":
+            principals.setdefault(caller.issuer, _principal(caller.issuer, {}))
+    return Preset(identities, principals)
+
+
+def unique_id(kind: str, seed: str) -> str:
+    """An id as IAM gives it to a user or role, from a seed that nothing else has."""
+    digits = sha256(seed.encode()).hexdigest().upper()[:17]
+    return ("AIDA" if kind == USER else "AROA") + digits
+
+
+def _principal(arn: str, entry: dict[str, Any]) -> Principal:
+    found = find_principal(arn)
+    if found is None:
+        raise ValueError(f"{arn} is not the ARN of a user or role")
+    account, kind, path, name = found
+    trust = entry.get("trust")
+    if trust is not None and kind == ROLE:
+        parse_trust_policy(json.dumps(trust))
+    policy = entry.get("policy")
+    if policy is not None:
+        parse_identity_policy(json.dumps(policy))
+    return Principal(
+        kind=kind,
+        name=name,
+        account=account,
+        unique_id=unique_id(kind, arn),
+        path=path,
+        trust=json.dumps(trust) if trust else "",
+        policies={INLINE: json.dumps(policy)} if policy else {},
+        tags=dict(entry.get("tags", {})),
+    )
 
 
 def _identity(access_key: str, entry: dict[str, Any]) -> Identity:
@@ -57,7 +111,7 @@ def _identity(access_key: str, entry: dict[str, Any]) -> Identity:
         session_token=entry.get("session_token", ""),
         caller=caller,
         policy=parse_identity_policy(json.dumps(policy)) if policy else (),
-        context=_context(caller),
+        context=caller_context(caller),
     )
 
 
@@ -65,7 +119,8 @@ def _identity(access_key: str, entry: dict[str, Any]) -> Identity:
 _PRINCIPAL_TYPES = {"AssumedRole": "AssumedRole", "IAMUser": "User", "Root": "Account"}
 
 
-def _context(caller: Caller) -> dict[str, tuple[str, ...]]:
+def caller_context(caller: Caller) -> dict[str, tuple[str, ...]]:
+    """The condition keys that depend on the caller alone."""
     context: dict[str, tuple[str, ...]] = {
         # For a session this is the role, as at AWS: a condition on it holds for every session.
         "aws:principalarn": (caller.issuer,),

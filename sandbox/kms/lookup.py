@@ -40,7 +40,7 @@ def find_by_id(
 
 def find_alias(service: Service, region: str, account: str, name: str) -> Alias:
     """The alias of that name, or a refusal."""
-    alias = service.store.find_alias(region, account, name)
+    alias = service.store.aliases.find(region, account, name)
     if alias is None:
         raise not_found(f"Alias {alias_arn(region, account, name)} is not found.")
     return alias

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.kms.keys import KeyState, RegionalKey
+from sandbox.kms.keys import ImportedMaterial, KeySet, KeyState, RegionalKey
+from sandbox.kms.specs import ENCRYPT_DECRYPT, GENERATE_VERIFY_MAC
 from sandbox.kms.store import Store
+
+_ALGORITHMS = {ENCRYPT_DECRYPT: "EncryptionAlgorithms", GENERATE_VERIFY_MAC: "MacAlgorithms"}
 
 
 def key_metadata(store: Store, key: RegionalKey, now: float) -> dict[str, Any]:
@@ -19,15 +22,15 @@ def key_metadata(store: Store, key: RegionalKey, now: float) -> dict[str, Any]:
         "CreationDate": key.created_at,
         "Enabled": state in (KeyState.ENABLED, KeyState.UPDATING),
         "Description": key.description,
-        "KeyUsage": "ENCRYPT_DECRYPT",
+        "KeyUsage": key_set.spec.usage,
         "KeyState": state.value,
-        "Origin": "AWS_KMS",
+        "Origin": key_set.origin,
         "KeyManager": "CUSTOMER",
-        "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
-        "KeySpec": "SYMMETRIC_DEFAULT",
-        "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+        "CustomerMasterKeySpec": key_set.spec_name,
+        "KeySpec": key_set.spec_name,
+        _ALGORITHMS[key_set.spec.usage]: [key_set.spec.algorithm],
         "MultiRegion": key_set.multi_region,
-        "CurrentKeyMaterialId": key_set.current.id,
+        **_material(key, key_set),
     }
     if key_set.multi_region:
         metadata["MultiRegionConfiguration"] = _relatives(store, key)
@@ -36,6 +39,22 @@ def key_metadata(store: Store, key: RegionalKey, now: float) -> dict[str, Any]:
     elif key.pending_days is not None:
         metadata["PendingDeletionWindowInDays"] = key.pending_days
     return metadata
+
+
+def _material(key: RegionalKey, key_set: KeySet) -> dict[str, Any]:
+    """Which material is current, and until when the Region has it if it was imported."""
+    if not key_set.materials:
+        return {}
+    shown = {"CurrentKeyMaterialId": key_set.current.id} if key_set.spec.rotates else {}
+    copy = key.imported.get(key_set.current.id)
+    return shown | expiration(copy) if copy else shown
+
+
+def expiration(copy: ImportedMaterial) -> dict[str, Any]:
+    """Whether and when a copy of imported material expires."""
+    if copy.expires_at is None:
+        return {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}
+    return {"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": copy.expires_at}
 
 
 def _relatives(store: Store, key: RegionalKey) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sandbox.kms.errors import Refusal
+from sandbox.kms.errors import Refusal, invalid
 
 T = TypeVar("T")
 
@@ -27,12 +27,21 @@ def page_after(
 
 
 def kms_page(
-    items: Sequence[T], name: Callable[[T], str], parameters: dict[str, Any], *, default: int
+    items: Sequence[T],
+    name: Callable[[T], str],
+    parameters: dict[str, Any],
+    *,
+    default: int,
+    most: int,
 ) -> tuple[list[T], dict[str, Any]]:
-    """A page by the Limit and Marker of a KMS request, and the members that every list answer has."""
-    page, marker = page_after(
-        items, name, parameters.get("Marker"), parameters.get("Limit", default)
-    )
+    """A page by the Limit and Marker of a KMS request, and the members that every list answer has.
+
+    `most` is the operation's own largest Limit (AWS KMS API Reference), below that of the model's type.
+    """
+    limit = parameters.get("Limit", default)
+    if limit > most:
+        raise invalid(f"Limit must be between 1 and {most}.")
+    page, marker = page_after(items, name, parameters.get("Marker"), limit)
     return page, {"Truncated": True, "NextMarker": marker} if marker else {"Truncated": False}
 
 

@@ -24,7 +24,7 @@ class LooksLikeProduction(RuntimeError):
 def refuse_production(environment: Mapping[str, str]) -> None:
     """Raise `LooksLikeProduction`, naming the variable that says so."""
     if environment.get("GATEWAY_ENVIRONMENT", "").strip().lower() in ("production", "prod"):
-        raise LooksLikeProduction("GATEWAY_ENVIRONMENT says production: use AWS KMS there.")
+        raise LooksLikeProduction("GATEWAY_ENVIRONMENT says production: use AWS itself there.")
     found = [name for name in _HINTS if environment.get(name)]
     if found:
-        raise LooksLikeProduction(f"{found[0]} is set, as on AWS: use AWS KMS there.")
+        raise LooksLikeProduction(f"{found[0]} is set, as on AWS: use AWS itself there.")

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from botocore.loaders import Loader
-from botocore.model import ServiceModel, StructureShape
+from botocore.model import OperationModel, ServiceModel, StructureShape
 
 from sandbox.kms.call import Call
 from sandbox.kms.events import Action
@@ -24,18 +24,20 @@ class Operation:
     """`signing_name` is the service in the credential scope; a slow handler runs in a thread."""
 
     action: Action
+    model: OperationModel
     signing_name: str
     handler: Handler
     parameters: Callable[[Any], dict[str, Any]]
     slow: bool
 
 
-# What the X-Amz-Target header, or the path of Smithy RPC v2, calls each service.
+# What the X-Amz-Target header, the path of Smithy RPC v2, or the Version of a query calls each service.
 _SIGNING_NAMES = {
     "TrentService": "kms",
     "ResourceGroupsTaggingAPI_20170126": "tagging",
     "CloudTrail_20131101": "cloudtrail",
-    "AWSSecurityTokenServiceV20110615": "sts",
+    "2011-06-15": "sts",
+    "2010-05-08": "iam",
 }
 _MODELS = {"tagging": "resourcegroupstaggingapi"}
 
@@ -53,7 +55,8 @@ def operation(
     """Enter the function in the table; `slow` when it reads files at length, `needs` as `compile_parameters` has it."""
 
     def enter(handler: Handler) -> Handler:
-        shape = _model(service).operation_model(name).input_shape
+        model = _model(service).operation_model(name)
+        shape = model.input_shape
         action = Action(
             name=name,
             source=f"{service}.amazonaws.com",
@@ -61,7 +64,7 @@ def operation(
             secret=_secret_members(shape),
         )
         _OPERATIONS[service, name] = Operation(
-            action, service, handler, compile_parameters(shape, needs=needs), slow
+            action, model, service, handler, compile_parameters(shape, needs=needs), slow
         )
         return handler
 
@@ -73,11 +76,17 @@ def find_operation(target: str, name: str) -> Operation | None:
     return _OPERATIONS.get((_SIGNING_NAMES.get(target, ""), name))
 
 
+def is_known(name: str, elsewhere: Sequence[str] = ()) -> bool:
+    """Whether an operation of that name is served: here, or by the services that other processes serve."""
+    here = any(name == known for _, known in _OPERATIONS)
+    return here or any(name in _model(service).operation_names for service in elsewhere)
+
+
 def _secret_members(shape: StructureShape | None) -> frozenset[str]:
     """Plaintext and ciphertext: every blob."""
     members = shape.members.items() if shape else ()
     blobs = {name for name, member in members if member.type_name == "blob"}
-    return frozenset(blobs | {"GrantTokens", "Recipient"})
+    return frozenset(blobs | {"GrantToken", "GrantTokens", "Recipient"})
 
 
 @cache

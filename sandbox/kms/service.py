@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sandbox.kms.directory import Directory
+from sandbox.kms.events import own_event
+from sandbox.kms.keys import RegionalKey
+from sandbox.kms.quotas import Quotas
+from sandbox.kms.settling import settle
 from sandbox.kms.store import Store
 from sandbox.kms.trail import Trail
 
@@ -14,6 +19,17 @@ class Service:
 
     regions: tuple[str, ...]
     store: Store
+    directory: Directory
     trail: Trail
+    quotas: Quotas
     transition_seconds: float = 2.0
     down: set[str] = field(default_factory=set)
+
+    def settle(self, now: float) -> None:
+        """Do what time has done to keys, and record it."""
+        for happening in settle(self.store, now):
+            self.record(happening.name, happening.key, happening.at)
+
+    def record(self, name: str, key: RegionalKey, moment: float) -> None:
+        """Enter in the trail of the key's Region what KMS did on its own, such as RotateKey."""
+        self.trail.record(key.region, own_event(name, key, moment))

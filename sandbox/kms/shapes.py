@@ -94,7 +94,7 @@ def _map(shape: MapShape) -> Check:
 
 def _string(shape: StringShape) -> Check:
     bounds = _bounds(shape)
-    pattern = re.compile(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
+    pattern = _compiled(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
     enum = frozenset(shape.enum)
 
     def check(value: Any, path: str, faults: Faults) -> Any:
@@ -110,6 +110,16 @@ def _string(shape: StringShape) -> Check:
         return value
 
     return check
+
+
+# Classes of Unicode, which `re` does not have: letters, numbers and separators.
+_CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\d", r"\p{Z}": r"\s"}
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    for named, known in _CLASSES.items():
+        pattern = pattern.replace(named, known)
+    return re.compile(pattern)
 
 
 def _blob(shape: Shape) -> Check:

@@ -12,16 +12,23 @@ from sandbox.kms.keys import KeyState, RegionalKey
 
 USABLE = frozenset({KeyState.ENABLED, KeyState.UPDATING})
 SETTLED = frozenset({KeyState.ENABLED})
-# A key that is being made can be managed, though not used.
-MANAGEABLE = frozenset({KeyState.ENABLED, KeyState.DISABLED, KeyState.CREATING, KeyState.UPDATING})
+# A key that is being made, or has no material, can be managed, though not used.
+MANAGEABLE = frozenset(
+    {
+        *(KeyState.ENABLED, KeyState.DISABLED, KeyState.CREATING),
+        *(KeyState.UPDATING, KeyState.PENDING_IMPORT),
+    }
+)
+# Imported material is given to a key that lacks it, and given anew to one that has it.
+IMPORTABLE = frozenset({KeyState.PENDING_IMPORT, KeyState.ENABLED, KeyState.DISABLED})
 PENDING = frozenset({KeyState.PENDING_DELETION, KeyState.PENDING_REPLICA_DELETION})
 
 _TEXTS = {
     KeyState.CREATING: "pending creation",
     KeyState.UPDATING: "updating",
+    KeyState.PENDING_IMPORT: "pending import",
     KeyState.PENDING_DELETION: "pending deletion",
     KeyState.PENDING_REPLICA_DELETION: "pending replica deletion",
-    KeyState.ENABLED: "not pending deletion",
 }
 
 
@@ -30,6 +37,8 @@ def require_state(key: RegionalKey, admitted: Collection[KeyState], now: float) 
     state = key.state(now)
     if state in admitted:
         return
-    if state is KeyState.DISABLED and admitted is not PENDING:
+    if admitted is PENDING:
+        raise invalid_state(key.arn, "not pending deletion")
+    if state is KeyState.DISABLED:
         raise disabled(key.arn)
-    raise invalid_state(key.arn, _TEXTS.get(state, "not pending deletion"))
+    raise invalid_state(key.arn, _TEXTS[state])

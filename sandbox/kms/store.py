@@ -1,4 +1,4 @@
-"""All keys and aliases: in memory for reading, written through to the database before anyone sees a change."""
+"""The state of all Regions: in memory for reading, written through to the database before anyone sees a change."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import math
 import secrets
 from base64 import b64decode, b64encode
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
+from sandbox.kms.accounts import AccessKey, Principal
 from sandbox.kms.clock import Clock
 from sandbox.kms.database import Database
+from sandbox.kms.grants import Grant
 from sandbox.kms.keys import Alias, KeySet, RegionalKey
 from sandbox.kms.records import Entity, dump, load, name_of
-
-_DAY = 86_400
+from sandbox.kms.shelves import Accounts, Aliases, Grants
 
 
 class Store:
-    """The state of all Regions."""
+    """Keys, and on shelves of their own aliases, grants, and the accounts' users and roles.
+
+    `next_due` is when time itself next changes a key (`settling`): earlier than that nothing has to be looked for.
+    """
 
     def __init__(self, database: Database) -> None:
         """Read everything that the database holds."""
@@ -26,9 +29,10 @@ class Store:
         self._key_sets: dict[str, KeySet] = {}
         self._related: dict[str, dict[str, RegionalKey]] = defaultdict(dict)  # key id -> Region
         self._by_region: dict[str, dict[str, RegionalKey]] = defaultdict(dict)  # Region -> key id
-        self._aliases: dict[str, dict[tuple[str, str], Alias]] = defaultdict(dict)
-        self._names: dict[tuple[str, str], set[str]] = defaultdict(set)  # Region, key id -> aliases
-        self._next_deletion = math.inf
+        self.aliases = Aliases()
+        self.grants = Grants()
+        self.accounts = Accounts()
+        self.next_due = -math.inf
         settings = {}
         for kind, name, body in database.records():
             if kind == "setting":
@@ -58,8 +62,12 @@ class Store:
         """The key and its relatives by Region."""
         return self._related[key.key_id]
 
+    def primary_of(self, key_set: KeySet) -> RegionalKey:
+        """The primary of related keys. A single-Region key is its own."""
+        return self._related[key_set.key_id][key_set.primary_region]
+
     def is_primary(self, key: RegionalKey) -> bool:
-        """Whether it is the primary of its relatives. A single-Region key is its own."""
+        """Whether it is the primary of its relatives."""
         return self.key_set(key).primary_region == key.region
 
     def keys(self, region: str, account: str) -> list[RegionalKey]:
@@ -67,109 +75,77 @@ class Store:
         found = (key for key in self._by_region[region].values() if key.account == account)
         return sorted(found, key=lambda key: key.key_id)
 
-    def find_alias(self, region: str, account: str, name: str) -> Alias | None:
-        """The alias of that name."""
-        return self._aliases[region].get((account, name))
+    def all_keys(self) -> list[RegionalKey]:
+        """Every key of every account and Region."""
+        return [key for keys in self._by_region.values() for key in keys.values()]
 
-    def aliases(self, region: str, account: str) -> list[Alias]:
-        """The account's aliases in that Region, by name."""
-        found = (alias for alias in self._aliases[region].values() if alias.account == account)
-        return sorted(found, key=lambda alias: alias.name)
-
-    def aliases_of(self, key: RegionalKey) -> list[Alias]:
-        """The aliases of one key, by name."""
-        names = sorted(self._names.get((key.region, key.key_id), ()))
-        return [self._aliases[key.region][key.account, name] for name in names]
+    def all_key_sets(self) -> list[KeySet]:
+        """What each set of related keys shares."""
+        return list(self._key_sets.values())
 
     def put(self, *entities: Entity) -> None:
         """Write new or changed entities, all or none, then show them."""
-        self._database.write([(*name_of(entity), dump(entity)) for entity in entities])
-        for entity in entities:
-            self._remember(entity)
+        self.change(puts=entities)
 
-    def delete_alias(self, alias: Alias) -> None:
-        """Forget the alias."""
-        self._database.write([], [name_of(alias)])
-        self._forget_alias(alias)
+    def delete(self, *entities: Entity) -> None:
+        """Forget entities, all or none."""
+        self.change(deletes=entities)
+
+    def change(self, *, puts: Iterable[Entity] = (), deletes: Iterable[Entity] = ()) -> None:
+        """Write and forget, all of it or nothing."""
+        puts, deletes = tuple(puts), tuple(deletes)
+        self._database.write(
+            [(*name_of(entity), dump(entity)) for entity in puts],
+            [name_of(entity) for entity in deletes],
+        )
+        for entity in deletes:
+            self._forget(entity)
+        for entity in puts:
+            self._remember(entity)
 
     def advance_clock(self, seconds: float) -> None:
         """Move the time on, for good; raises ValueError for a step back."""
         self.clock.advance(seconds)
         self._database.write([("setting", "clock_offset", str(self.clock.offset))])
 
-    def settle(self, now: float) -> None:
-        """Do what time has done: delete keys whose waiting period is over."""
-        while now >= self._next_deletion:
-            due = [
-                key
-                for keys in self._by_region.values()
-                for key in keys.values()
-                if key.deletion_at is not None and key.deletion_at <= now
-            ]
-            for key in due:
-                self._delete_key(key)
-            self._next_deletion = min(
-                (
-                    key.deletion_at
-                    for keys in self._by_region.values()
-                    for key in keys.values()
-                    if key.deletion_at is not None
-                ),
-                default=math.inf,
-            )
-
-    def _delete_key(self, key: RegionalKey) -> None:
-        """Delete one key, its aliases, and with the last of its relatives the key material."""
-        key_set = self.key_set(key)
-        aliases = self.aliases_of(key)
-        relatives = [item for item in self.related(key).values() if item.region != key.region]
-        gone: list[Entity] = [key, *aliases, *(() if relatives else (key_set,))]
-        promoted = _start_waiting(key_set, relatives, key.deletion_at or 0.0)
-        self._database.write(
-            [(*name_of(item), dump(item)) for item in promoted], [name_of(item) for item in gone]
-        )
-        for alias in aliases:
-            self._forget_alias(alias)
-        del self._related[key.key_id][key.region]
-        del self._by_region[key.region][key.key_id]
-        if not relatives:
-            del self._related[key.key_id], self._key_sets[key.key_id]
-        for item in promoted:
-            self._remember(item)
-
     def _remember(self, entity: Entity) -> None:
         match entity:
             case KeySet():
                 self._key_sets[entity.key_id] = entity
+                self._expect(entity.next_rotation_at)
             case RegionalKey():
                 self._related[entity.key_id][entity.region] = entity
                 self._by_region[entity.region][entity.key_id] = entity
-                if entity.deletion_at is not None:
-                    self._next_deletion = min(self._next_deletion, entity.deletion_at)
+                self._expect(entity.deletion_at)
+                for copy in entity.imported.values():
+                    self._expect(copy.expires_at)
             case Alias():
-                if former := self.find_alias(entity.region, entity.account, entity.name):
-                    self._forget_alias(former)
-                self._aliases[entity.region][entity.account, entity.name] = entity
-                self._names[entity.region, entity.key_id].add(entity.name)
+                self.aliases.add(entity)
+            case Grant():
+                self.grants.add(entity)
+            case Principal() | AccessKey():
+                self.accounts.add(entity)
 
-    def _forget_alias(self, alias: Alias) -> None:
-        del self._aliases[alias.region][alias.account, alias.name]
-        self._names[alias.region, alias.key_id].discard(alias.name)
-        if not self._names[alias.region, alias.key_id]:
-            del self._names[alias.region, alias.key_id]
+    def _forget(self, entity: Entity) -> None:
+        match entity:
+            case KeySet():
+                del self._key_sets[entity.key_id]
+            case RegionalKey():
+                del self._by_region[entity.region][entity.key_id]
+                del self._related[entity.key_id][entity.region]
+                if not self._related[entity.key_id]:
+                    del self._related[entity.key_id]
+            case Alias():
+                self.aliases.remove(entity)
+            case Grant():
+                self.grants.remove(entity)
+            case Principal() | AccessKey():
+                self.accounts.remove(entity)
+
+    def _expect(self, moment: float | None) -> None:
+        if moment is not None:
+            self.next_due = min(self.next_due, moment)
 
     def close(self) -> None:
         """Close the database."""
         self._database.close()
-
-
-def _start_waiting(
-    key_set: KeySet, relatives: list[RegionalKey], moment: float
-) -> list[RegionalKey]:
-    """A primary key whose last replica goes begins its own waiting period at that moment."""
-    if len(relatives) != 1 or relatives[0].region != key_set.primary_region:
-        return []
-    primary = relatives[0]
-    if primary.pending_days is None or primary.deletion_at is not None:
-        return []
-    return [replace(primary, deletion_at=moment + primary.pending_days * _DAY)]

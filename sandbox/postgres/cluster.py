@@ -8,7 +8,7 @@ from pathlib import Path
 from sandbox.certificates import make_certificates
 from sandbox.errors import SandboxError
 from sandbox.files import secret, write_file
-from sandbox.layout import PRIMARY, REGIONS, Home
+from sandbox.layout import REGIONS, Home
 from sandbox.ports import Ports
 from sandbox.postgres.binaries import check_system, find_binaries, run, version
 from sandbox.postgres.configuration import (
@@ -20,23 +20,9 @@ from sandbox.postgres.configuration import (
     write_passfile,
 )
 from sandbox.postgres.roles import Connection, connect, password_path
+from sandbox.postgres.writer import find_writer
 
 STANDBY_SIGNAL = "standby.signal"
-
-
-def find_writer(home: Home) -> str:
-    """The Region whose data directory takes writes: us-east-2, until a failover promotes another one."""
-    found = [
-        region
-        for region in REGIONS
-        if data_directory(home, region).exists()
-        and not (data_directory(home, region) / STANDBY_SIGNAL).exists()
-    ]
-    if len(found) > 1:
-        raise SandboxError(
-            f"Two databases take writes: {', '.join(found)}. Start afresh: make reset"
-        )
-    return found[0] if found else PRIMARY
 
 
 def forget_dead_servers(home: Home) -> None:
@@ -46,11 +32,16 @@ def forget_dead_servers(home: Home) -> None:
     is often the id of something else.
     """
     for region in REGIONS:
-        (data_directory(home, region) / "postmaster.pid").unlink(missing_ok=True)
+        forget_dead_server(home, region)
 
 
-def prepare_writer(home: Home, ports: Ports) -> str:
-    """Before anything runs: certificates, passwords, the writer's data directory. Returns the writer's Region."""
+def forget_dead_server(home: Home, region: str) -> None:
+    """The same for one Region whose server was killed, with all of its processes."""
+    (data_directory(home, region) / "postmaster.pid").unlink(missing_ok=True)
+
+
+def prepare_databases(home: Home, ports: Ports) -> None:
+    """What databases need before they run: certificates, passwords, configuration, the writer's data directory."""
     check_system(find_binaries(home))
     make_certificates(home.postgres / "tls", REGIONS, home.server_user)
     write_passfile(home, secret(password_path(home, REPLICATOR)))
@@ -64,7 +55,6 @@ def prepare_writer(home: Home, ports: Ports) -> str:
     for region in REGIONS:
         if data_directory(home, region).exists():
             write_configuration(home, ports, region)
-    return writer
 
 
 def needs_base_backup(home: Home, ports: Ports, writer: str, region: str) -> bool:
@@ -79,12 +69,17 @@ def make_base_backup(home: Home, ports: Ports, writer: str, region: str) -> None
     """Give that Region a fresh copy of the writer's data. Its server must not run."""
     shutil.rmtree(data_directory(home, region), ignore_errors=True)
     with connect(home, ports, writer) as connection:
-        if _slot_state(connection, region) == "lost":
-            connection.execute("select pg_drop_replication_slot(%s)", [slot_name(region)])
-        if _slot_state(connection, region) is None:
-            make = "select pg_create_physical_replication_slot(%s, true)"
-            connection.execute(make, [slot_name(region)])
+        make_slot(connection, region)
     _copy_from_writer(home, ports, region)
+
+
+def make_slot(connection: Connection, region: str) -> None:
+    """Have the writer keep WAL for that Region from now on; a slot that kept too little is made anew."""
+    if _slot_state(connection, region) == "lost":
+        connection.execute("select pg_drop_replication_slot(%s)", [slot_name(region)])
+    if _slot_state(connection, region) is None:
+        make = "select pg_create_physical_replication_slot(%s, true)"
+        connection.execute(make, [slot_name(region)])
 
 
 def _slot_state(connection: Connection, region: str) -> str | None:

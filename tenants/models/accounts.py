@@ -40,6 +40,11 @@ class User(AbstractUser):
     username = None  # type: ignore[assignment]  # people sign in by e-mail address
     email = models.EmailField(unique=True)
     is_operator = models.BooleanField(default=False)
+    # Unused. Named apart from those of auth.User, which a project that installs this app may keep for its own people.
+    groups: Any = models.ManyToManyField("auth.Group", blank=True, related_name="gateway_users")
+    user_permissions: Any = models.ManyToManyField(
+        "auth.Permission", blank=True, related_name="gateway_users"
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

@@ -1,10 +1,11 @@
-"""Who calls the KMS stand-in in these tests, and the key policies that they meet."""
+"""Who calls KMS in these tests, and the key policies that they meet."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,41 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sandbox.kms import KmsStandIn
+from tests.sandbox.kms_target import (
+    ACCOUNT,
+    EUROPE,
+    HOME,
+    ON_AWS,
+    OTHER_ACCOUNT,
+    REGIONS,
+    ROOT,
+    SETTLE_SECONDS,
+    WEST,
+    role,
+    session,
+)
 
-HOME, WEST, EUROPE = REGIONS = ("us-east-2", "us-west-1", "eu-west-1")
-ACCOUNT = "111122223333"
-OTHER_ACCOUNT = "444455556666"
-ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+__all__ = [
+    "ACCOUNT",
+    "ADMINISTERS",
+    "EUROPE",
+    "HOME",
+    "IDENTITIES",
+    "OTHER_ACCOUNT",
+    "REGIONS",
+    "ROOT",
+    "WEST",
+    "Cast",
+    "document",
+    "refused",
+    "role",
+    "session",
+    "standing_in",
+    "statement",
+    "uses",
+]
 
 _ALLOW_ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-
-
-def role(name: str, account: str = ACCOUNT) -> str:
-    """The ARN of a role."""
-    return f"arn:aws:iam::{account}:role/{name}"
 
 
 def statement(
@@ -70,7 +94,7 @@ def _session(
     made = {
         # Each its own: the access key id is no part of what a signature covers.
         "secret": f"the secret of {name} in {account}",
-        "arn": f"arn:aws:sts::{account}:assumed-role/{name}/test",
+        "arn": session(name, account),
         "account": account,
         **more,
     }
@@ -111,28 +135,67 @@ IDENTITIES = {
 
 
 class Cast:
-    """A running stand-in and clients of it: `cast.kms("operator", HOME)`."""
+    """Clients of KMS and its neighbours for each of the cast: `cast.kms("operator", HOME)`.
 
-    def __init__(self, stand_in: KmsStandIn) -> None:
-        self.stand_in = stand_in
+    `credentials` are of those whom the stand-in's identities file does not name, and on AWS of everyone.
+    """
+
+    def __init__(
+        self,
+        stand_in: KmsStandIn | None,
+        credentials: dict[str, dict[str, str]] | None = None,
+    ) -> None:
+        self._stand_in = stand_in
+        self._credentials = dict(credentials or {})
         self._clients: dict[tuple[str, str, str], Any] = {}
+        self._keys: list[str] = []
+
+    @property
+    def stand_in(self) -> KmsStandIn:
+        """The stand-in, for tests that administer it or read its files; they are skipped on AWS."""
+        if self._stand_in is None:
+            pytest.skip("AWS has no administration port, and its trail comes minutes later.")
+        return self._stand_in
+
+    def need_stand_in(self) -> None:
+        """Skip on AWS a test of what only the stand-in says."""
+        _ = self.stand_in
+
+    def introduce(self, who: str, credentials: dict[str, str]) -> None:
+        """Let another caller be known by that name."""
+        self._credentials[who] = credentials
+        for place in [place for place in self._clients if place[1] == who]:
+            del self._clients[place]
 
     def client(self, service: str, who: str, region: str) -> Any:
         place = (service, who, region)
-        access_key = f"AKIA{who.upper()}"
         if place not in self._clients:
-            session: Any = boto3.Session()  # the stubs know each service by a literal name only
-            self._clients[place] = session.client(
+            if who == "stranger" and self._stand_in is None and who not in self._credentials:
+                pytest.skip("KMS_CONFORMANCE_OTHER_PROFILE names no second account.")
+            boto_session: Any = (
+                boto3.Session()
+            )  # the stubs know each service by a literal name only
+            self._clients[place] = boto_session.client(
                 service,
                 region_name=region,
-                endpoint_url=self.stand_in.endpoints[region],
-                aws_access_key_id=access_key,
-                aws_secret_access_key=IDENTITIES[access_key]["secret"],
+                **self._credentials_of(who),
+                endpoint_url=self._stand_in.endpoints[region] if self._stand_in else None,
                 config=Config(
-                    retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10
+                    retries={"total_max_attempts": 8 if ON_AWS else 1},
+                    connect_timeout=2,
+                    read_timeout=10,
                 ),
             )
         return self._clients[place]
+
+    def _credentials_of(self, who: str) -> dict[str, str]:
+        if who in self._credentials:
+            return self._credentials[who]
+        access_key = f"AKIA{who.upper()}"
+        return {
+            "aws_access_key_id": access_key,
+            "aws_secret_access_key": IDENTITIES[access_key]["secret"],
+        }
 
     def kms(self, who: str, region: str = HOME) -> Any:
         return self.client("kms", who, region)
@@ -140,23 +203,49 @@ class Cast:
     def key(self, **arguments: Any) -> str:
         """A fresh multi-Region key of the operator's; its ARN at home."""
         answer = self.kms("operator").create_key(**{"MultiRegion": True, **arguments})
-        return str(answer["KeyMetadata"]["Arn"])
+        return self._made(answer["KeyMetadata"]["Arn"])
 
     def replica(self, arn: str, region: str, **arguments: Any) -> str:
-        """A replica of the operator's key in that Region; its ARN."""
+        """A replica of the operator's key in that Region, ready for use; its ARN."""
         answer = self.kms("operator").replicate_key(KeyId=arn, ReplicaRegion=region, **arguments)
-        return str(answer["ReplicaKeyMetadata"]["Arn"])
+        replica = self._made(answer["ReplicaKeyMetadata"]["Arn"])
+        while ON_AWS and self.state(replica) == "Creating":
+            time.sleep(1)
+        return replica
+
+    def state(self, arn: str) -> str:
+        """The key state, in the Region of the ARN."""
+        client = self.kms("operator", arn.split(":")[3])
+        return str(client.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"])
 
     def put_policy(self, arn: str, *statements: dict[str, Any]) -> None:
         """Another policy for the key in the Region of its ARN."""
         self.kms("operator", arn.split(":")[3]).put_key_policy(
             KeyId=arn, Policy=document(*statements), BypassPolicyLockoutSafetyCheck=True
         )
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until a change counts everywhere: at once here, in a while on AWS."""
+        time.sleep(SETTLE_SECONDS)
+
+    def _made(self, arn: str) -> str:
+        self._keys.append(arn)
+        return arn
+
+    def dispose(self) -> None:
+        """Schedule every key for deletion, since AWS bills for them; what its policy forbids is left."""
+        for arn in reversed(self._keys):  # replicas were made after their primaries
+            with suppress(ClientError):
+                client = self.kms("operator", arn.split(":")[3])
+                client.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
 
 
 @contextmanager
 def standing_in(directory: Path, **settings: Any) -> Iterator[Cast]:
     """A stand-in of one's own."""
+    if ON_AWS:
+        pytest.skip("This test starts a stand-in of its own.")
     identities = directory / "identities.json"
     identities.write_text(json.dumps(IDENTITIES))
     with KmsStandIn.running(directory / "state", identities, REGIONS, **settings) as stand_in:
@@ -165,9 +254,10 @@ def standing_in(directory: Path, **settings: Any) -> Iterator[Cast]:
 
 @contextmanager
 def refused(code: str, text: str = "") -> Iterator[None]:
-    """The block must be refused by KMS with this code, and with this text in the message."""
+    """The block must be refused by AWS with this code, and with this text in the message."""
     with pytest.raises(ClientError) as caught:
         yield
     error = caught.value.response["Error"]
     assert error["Code"] == code, error
-    assert text in error["Message"], error
+    # The texts of AWS change, its codes do not.
+    assert ON_AWS or text in error["Message"], error

@@ -17,8 +17,8 @@ from sandbox.supervision import find_states, stop_program, stop_supervisord
 
 
 def start(home: Home, ports: Ports) -> subprocess.Popen[bytes]:
-    writer = data_plane.prepare(home, ports)
-    supervisor = data_plane.start(home, ports, writer, programs.data_plane(home, ports))
+    data_plane.prepare(home, ports)
+    supervisor = data_plane.start(home, ports, programs.data_plane(home, ports))
     assert supervisor is not None
     return supervisor
 
@@ -80,7 +80,7 @@ def test_a_replica_that_missed_too_much_is_copied_afresh_by_the_next_start(home:
         connection.execute("select pg_drop_replication_slot('region_eu_west_1')")
     assert needs_base_backup(home, ports, PRIMARY, "eu-west-1")
     assert not needs_base_backup(home, ports, PRIMARY, "us-west-1")
-    data_plane.start(home, ports, PRIMARY, programs.data_plane(home, ports))
+    data_plane.start(home, ports, programs.data_plane(home, ports))
     assert streams(home, ports, "eu-west-1")
     stop_supervisord(home)
     supervisor.wait()

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from tests.sandbox.kms_cast import (
+    ACCOUNT,
     ADMINISTERS,
     EUROPE,
     HOME,
+    OTHER_ACCOUNT,
     ROOT,
     WEST,
     Cast,
     document,
     refused,
     role,
+    session,
     statement,
     uses,
 )
@@ -112,7 +115,7 @@ def test_the_default_policy_lets_identity_policies_decide(kms_cast: Cast) -> Non
     kms_cast.kms(f"use{HOME}").generate_data_key(KeyId=arn, KeySpec="AES_256")
     with refused("AccessDeniedException", "no identity-based policy allows the kms:Encrypt action"):
         kms_cast.kms(f"use{HOME}").encrypt(KeyId=arn, Plaintext=b"hello")
-    with refused("AccessDeniedException", "arn:aws:sts::111122223333:assumed-role/nobody/test"):
+    with refused("AccessDeniedException", session("nobody")):
         kms_cast.kms("nobody").generate_data_key(KeyId=arn, KeySpec="AES_256")
 
 
@@ -143,7 +146,7 @@ def test_another_account_needs_both_sides(kms_cast: Cast) -> None:
     kms_cast.put_policy(
         arn,
         statement({"AWS": ROOT}, "kms:*"),
-        statement({"AWS": "444455556666"}, ["kms:Encrypt", "kms:DescribeKey", "kms:DisableKey"]),
+        statement({"AWS": OTHER_ACCOUNT}, ["kms:Encrypt", "kms:DescribeKey", "kms:DisableKey"]),
     )
     assert stranger.encrypt(KeyId=arn, Plaintext=b"hello")["KeyId"] == arn
     with refused("AccessDeniedException", "another account"):
@@ -174,8 +177,8 @@ def test_a_session_tag_can_stand_in_a_condition(kms_cast: Cast) -> None:
     [
         {"Bool": {"kms:MultiRegion": "true"}},
         {"StringEquals": {"kms:MultiRegionKeyType": "PRIMARY"}},
-        {"StringEquals": {"kms:CallerAccount": "111122223333"}},
-        {"StringEquals": {"aws:PrincipalAccount": "111122223333"}},
+        {"StringEquals": {"kms:CallerAccount": ACCOUNT}},
+        {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}},
         {"StringEquals": {"aws:RequestedRegion": HOME}},
         {"StringEquals": {"aws:ResourceTag/tier": "gold"}},
         {"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT"}},
@@ -283,7 +286,7 @@ def test_who_is_allowed_nothing_can_do_nothing(
     kms_cast: Cast, call: Callable[[Any, str], Any]
 ) -> None:
     arn = kms_cast.key()
-    with refused("AccessDeniedException", "assumed-role/nobody/test"):
+    with refused("AccessDeniedException", session("nobody")):
         call(kms_cast.kms("nobody"), arn)
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.sandbox.kms_cast import HOME, ROOT, WEST, Cast, refused
+from tests.sandbox.kms_cast import ACCOUNT, HOME, ROOT, WEST, Cast, refused, session
 
 
 def test_a_multi_region_key_is_described_as_aws_describes_it(kms_cast: Cast) -> None:
     made = kms_cast.kms("operator").create_key(MultiRegion=True, Description="Acme")["KeyMetadata"]
     assert re.fullmatch(r"mrk-[0-9a-f]{32}", made["KeyId"])
-    assert made["Arn"] == f"arn:aws:kms:{HOME}:111122223333:key/{made['KeyId']}"
+    assert made["Arn"] == f"arn:aws:kms:{HOME}:{ACCOUNT}:key/{made['KeyId']}"
     assert (made["KeyState"], made["Enabled"], made["Description"]) == ("Enabled", True, "Acme")
     assert (made["KeySpec"], made["KeyUsage"]) == ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT")
     assert made["MultiRegionConfiguration"] == {
@@ -31,11 +31,14 @@ def test_a_single_region_key_has_no_multi_region_configuration(kms_cast: Cast) -
     assert "MultiRegionConfiguration" not in made
 
 
-def test_a_key_of_another_kind_is_refused(kms_cast: Cast) -> None:
-    with refused("UnsupportedOperationException"):
-        kms_cast.kms("operator").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
-    with refused("UnsupportedOperationException"):
-        kms_cast.kms("operator").create_key(Origin="EXTERNAL")
+def test_the_usage_of_a_key_must_suit_its_spec(kms_cast: Cast) -> None:
+    client = kms_cast.kms("operator")
+    with refused("ValidationException", "KeyUsage ENCRYPT_DECRYPT is not compatible"):
+        client.create_key(KeySpec="HMAC_256")
+    with refused("ValidationException", "KeyUsage GENERATE_VERIFY_MAC is not compatible"):
+        client.create_key(KeyUsage="GENERATE_VERIFY_MAC")
+    with refused("ValidationException", "KeySpec and CustomerMasterKeySpec"):
+        client.create_key(KeySpec="HMAC_256", CustomerMasterKeySpec="HMAC_256")
 
 
 def test_keys_are_listed_page_by_page_in_their_own_region(kms_cast: Cast) -> None:
@@ -163,13 +166,16 @@ def test_a_description_is_changed_in_its_own_region(kms_cast: Cast) -> None:
 
 def test_the_caller_learns_who_it_is(kms_cast: Cast) -> None:
     who = kms_cast.client("sts", "nobody", HOME).get_caller_identity()
-    assert who["Account"] == "111122223333"
-    assert who["Arn"] == "arn:aws:sts::111122223333:assumed-role/nobody/test"
+    assert who["Account"] == ACCOUNT
+    assert who["Arn"] == session("nobody")
     assert ROOT.split(":")[4] == who["Account"]
 
 
 def test_what_kms_has_and_the_stand_in_has_not_is_refused_by_name(kms_cast: Cast) -> None:
+    kms_cast.need_stand_in()
     with refused("UnknownOperationException"):
-        kms_cast.kms("operator").list_retirable_grants(
-            RetiringPrincipal="arn:aws:iam::111122223333:role/x"
-        )
+        kms_cast.kms("operator").describe_custom_key_stores()
+    with refused("UnsupportedOperationException"):
+        kms_cast.kms("operator").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
+    with refused("UnsupportedOperationException"):
+        kms_cast.kms("operator").create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId="cks-1")

@@ -212,3 +212,52 @@ def test_a_line_that_a_killed_process_left_unfinished_does_no_harm(tmp_path: Pat
     trail.close()
     assert [event["n"] for event in read_events(path)] == [1, 3]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def numbers(trail: Trail, end: int | None = None) -> list[int]:
+    return [json.loads(line)["n"] for _, line in trail.lines(HOME, end)]
+
+
+def test_a_full_file_is_put_away_and_read_on_as_if_it_were_one(tmp_path: Path) -> None:
+    trail = Trail(tmp_path, REGIONS, file_bytes=1000)
+    for number in range(200):
+        trail.record(HOME, {"n": number, "fill": "x" * (number * 37 % 90)})
+    assert len(list(tmp_path.glob(f"{HOME}.*.jsonl"))) > 5
+    lines = list(trail.lines(HOME))
+    assert numbers(trail) == list(reversed(range(200)))
+    for position, line in lines[::9]:
+        assert numbers(trail, position) == list(reversed(range(json.loads(line)["n"])))
+    onward = list(trail.lines_from(HOME, 0))
+    assert [json.loads(line)["n"] for _, line in onward] == list(range(200))
+    end, line = onward[120]
+    after = [json.loads(item)["n"] for _, item in trail.lines_from(HOME, end)]
+    assert after == list(range(json.loads(line)["n"] + 1, 200))
+    trail.close()
+
+
+def test_a_restart_goes_on_at_the_same_positions(tmp_path: Path) -> None:
+    for number in range(60):  # one event a run; some runs end right after a file was put away
+        trail = Trail(tmp_path, REGIONS, file_bytes=100)
+        trail.record(HOME, {"n": number})
+        trail.close()
+    trail = Trail(tmp_path, REGIONS, file_bytes=100)
+    assert numbers(trail) == list(reversed(range(60)))
+    positions = [position for position, _ in trail.lines(HOME)]
+    assert positions == sorted(positions, reverse=True)
+    assert len(set(positions)) == 60
+    trail.close()
+
+
+def test_old_files_are_let_go_once_they_are_delivered_and_the_newest_stay(tmp_path: Path) -> None:
+    trail = Trail(tmp_path, REGIONS, file_bytes=1000)
+    for number in range(200):
+        trail.record(HOME, {"n": number, "fill": "x" * 50})
+    trail.forget(HOME, 0)
+    assert len(numbers(trail)) == 200, "nothing is delivered, so nothing goes"
+    delivered = list(trail.lines_from(HOME, 0))[-1][0]
+    trail.forget(HOME, delivered)
+    assert len(list(tmp_path.glob(f"{HOME}.*.jsonl"))) == 3
+    kept = numbers(trail)
+    assert kept == list(range(199, 199 - len(kept), -1))
+    assert numbers(trail, 10) == [], "a page token of long ago finds nothing, and does not fail"
+    trail.close()

@@ -12,13 +12,14 @@ from dataclasses import replace
 from sandbox.kms.authorization import authorize_account, authorize_alias, authorize_key
 from sandbox.kms.call import Call
 from sandbox.kms.errors import Refusal, invalid
-from sandbox.kms.keys import Alias
+from sandbox.kms.keys import Alias, RegionalKey
 from sandbox.kms.lookup import find_alias, find_by_id
 from sandbox.kms.pages import kms_page
 from sandbox.kms.registry import Answer, operation
 from sandbox.kms.service import Service
 from sandbox.kms.states import MANAGEABLE, require_state
 
+_MAX_ALIASES = 50  # of one key: AWS KMS Developer Guide, "Resource quotas"
 _NAME = re.compile(r"alias/[a-zA-Z0-9/_-]+")
 
 
@@ -40,9 +41,10 @@ def create_alias(service: Service, call: Call) -> Answer:
     authorize_alias(call, "kms:CreateAlias", alias)
     authorize_key(service, call, "kms:CreateAlias", key)
     require_state(key, MANAGEABLE, call.now)
-    if service.store.find_alias(call.region, call.account, name):
+    if service.store.aliases.find(call.region, call.account, name):
         message = f"An alias with the name {alias.arn} already exists"
         raise Refusal("AlreadyExistsException", message)
+    _check_count(service, key)
     service.store.put(alias)
     return None
 
@@ -61,6 +63,8 @@ def update_alias(service: Service, call: Call) -> Answer:
         authorize_key(service, call, "kms:UpdateAlias", former)
     authorize_key(service, call, "kms:UpdateAlias", key)
     require_state(key, MANAGEABLE, call.now)
+    if former is None or former.key_id != key.key_id:
+        _check_count(service, key)
     service.store.put(replace(alias, key_id=key.key_id, updated_at=call.now))
     return None
 
@@ -77,7 +81,7 @@ def delete_alias(service: Service, call: Call) -> Answer:
     if key is not None:
         call.touched.append(key)
         authorize_key(service, call, "kms:DeleteAlias", key)
-    service.store.delete_alias(alias)
+    service.store.delete(alias)
     return None
 
 
@@ -87,10 +91,10 @@ def list_aliases(service: Service, call: Call) -> Answer:
     authorize_account(call, "kms:ListAliases")
     if "KeyId" in call.parameters:
         key = find_by_id(service, call, call.parameters["KeyId"])
-        aliases = service.store.aliases_of(key)
+        aliases = service.store.aliases.of_key(key)
     else:
-        aliases = service.store.aliases(call.region, call.account)
-    page, rest = kms_page(aliases, lambda alias: alias.name, call.parameters, default=50)
+        aliases = service.store.aliases.of_account(call.region, call.account)
+    page, rest = kms_page(aliases, lambda alias: alias.name, call.parameters, default=50, most=100)
     return {"Aliases": [_listed(alias) for alias in page], **rest}
 
 
@@ -102,6 +106,11 @@ def _listed(alias: Alias) -> dict[str, object]:
         "CreationDate": alias.created_at,
         "LastUpdatedDate": alias.updated_at,
     }
+
+
+def _check_count(service: Service, key: RegionalKey) -> None:
+    if len(service.store.aliases.of_key(key)) >= _MAX_ALIASES:
+        raise Refusal("LimitExceededException", f"{key.arn} has {_MAX_ALIASES} aliases already.")
 
 
 def _check_name(name: str) -> None:

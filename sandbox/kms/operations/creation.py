@@ -2,69 +2,83 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.kms.arn import key_arn, new_key_id
 from sandbox.kms.attachment import checked_policy
-from sandbox.kms.authorization import authorize_account, tag_conditions
+from sandbox.kms.authorization import authorize_account
 from sandbox.kms.call import Call
-from sandbox.kms.errors import unsupported
-from sandbox.kms.keys import KeySet, RegionalKey
+from sandbox.kms.conditions import bypass_condition, spec_conditions, tag_conditions
+from sandbox.kms.errors import invalid, unsupported
+from sandbox.kms.importing import with_copies
+from sandbox.kms.keys import AWS_KMS, EXTERNAL, KeySet, RegionalKey
 from sandbox.kms.material import new_material
 from sandbox.kms.metadata import key_metadata
 from sandbox.kms.registry import Answer, operation
 from sandbox.kms.service import Service
+from sandbox.kms.specs import ENCRYPT_DECRYPT, SPECS, SYMMETRIC_DEFAULT, Spec
 from sandbox.kms.tagging import tags_of
-
-# What this stand-in makes, which is also each member's default.
-_ONLY = {
-    "KeyUsage": "ENCRYPT_DECRYPT",
-    "KeySpec": "SYMMETRIC_DEFAULT",
-    "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
-    "Origin": "AWS_KMS",
-}
 
 
 @operation("CreateKey")
 def create_key(service: Service, call: Call) -> Answer:
-    """A symmetric key for encryption, primary of its kind when MultiRegion."""
+    """A key for encryption or for MACs, primary of its kind when MultiRegion, without material when EXTERNAL."""
     wanted = call.parameters
-    for member, value in _ONLY.items():
-        if wanted.get(member, value) != value:
-            raise unsupported(f"{member} {wanted[member]} is not supported here.")
     tags = tags_of(wanted.get("Tags", []))
-    multi_region = wanted.get("MultiRegion", False)
-    bypass = wanted.get("BypassPolicyLockoutSafetyCheck", False)
+    key_set = _key_set(call)
     conditions = {
-        "kms:multiregion": (str(multi_region).lower(),),
-        "kms:bypasspolicylockoutsafetycheck": (str(bypass).lower(),),
-        "kms:keyspec": ("SYMMETRIC_DEFAULT",),
-        "kms:keyusage": ("ENCRYPT_DECRYPT",),
-        "kms:keyorigin": ("AWS_KMS",),
-        **({"kms:multiregionkeytype": ("PRIMARY",)} if multi_region else {}),
+        **spec_conditions(key_set),
+        **bypass_condition(wanted),
+        **({"kms:multiregionkeytype": ("PRIMARY",)} if key_set.multi_region else {}),
         **tag_conditions(tags),
     }
     authorize_account(call, "kms:CreateKey", conditions)
     if tags:
         authorize_account(call, "kms:TagResource", conditions)
-    key_id = new_key_id(multi_region=multi_region)
-    key_set = KeySet(
-        key_id=key_id,
-        account=call.account,
-        multi_region=multi_region,
-        primary_region=call.region,
-        materials=(new_material(call.now),),
-        rotation_days=None,
-        created_at=call.now,
-    )
     key = RegionalKey(
-        key_id=key_id,
+        key_id=key_set.key_id,
         account=call.account,
         region=call.region,
-        policy=checked_policy(call, key_arn(call.region, call.account, key_id)),
+        policy=checked_policy(service, call, key_arn(call.region, call.account, key_set.key_id)),
         description=wanted.get("Description", ""),
         tags=tags,
         created_at=call.now,
         ready_at=call.now,
     )
-    service.store.put(key_set, key)
+    service.store.put(key_set, key := with_copies(key, key_set, {}))
     call.touched.append(key)
     return {"KeyMetadata": key_metadata(service.store, key, call.now)}
+
+
+def _key_set(call: Call) -> KeySet:
+    wanted = call.parameters
+    spec, origin = _spec(wanted), wanted.get("Origin", AWS_KMS)
+    if origin not in (AWS_KMS, EXTERNAL):
+        raise unsupported(f"Origin {origin} is not supported here.")
+    multi_region = wanted.get("MultiRegion", False)
+    made_here = origin == AWS_KMS
+    return KeySet(
+        key_id=new_key_id(multi_region=multi_region),
+        account=call.account,
+        multi_region=multi_region,
+        primary_region=call.region,
+        materials=(new_material(call.now, size=spec.material_bytes),) if made_here else (),
+        rotation_days=None,
+        created_at=call.now,
+        spec_name=spec.name,
+        origin=origin,
+    )
+
+
+def _spec(wanted: dict[str, Any]) -> Spec:
+    older = wanted.get("CustomerMasterKeySpec", SYMMETRIC_DEFAULT)
+    if "KeySpec" in wanted and "CustomerMasterKeySpec" in wanted:
+        raise invalid("You cannot specify KeySpec and CustomerMasterKeySpec in the same request.")
+    name = wanted.get("KeySpec", older)
+    spec = SPECS.get(name)
+    if spec is None:
+        raise unsupported(f"KeySpec {name} is not supported here.")
+    usage = wanted.get("KeyUsage", ENCRYPT_DECRYPT)
+    if usage != spec.usage:  # the default is right for SYMMETRIC_DEFAULT alone, here as at AWS
+        raise invalid(f"KeyUsage {usage} is not compatible with KeySpec {name}")
+    return spec

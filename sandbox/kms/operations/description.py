@@ -28,7 +28,7 @@ def list_keys(service: Service, call: Call) -> Answer:
     """The account's keys in this Region."""
     authorize_account(call, "kms:ListKeys")
     keys = service.store.keys(call.region, call.account)
-    page, rest = kms_page(keys, lambda key: key.key_id, call.parameters, default=100)
+    page, rest = kms_page(keys, lambda key: key.key_id, call.parameters, default=100, most=1000)
     return {"Keys": [{"KeyId": key.key_id, "KeyArn": key.arn} for key in page], **rest}
 
 

@@ -32,4 +32,9 @@ def _switch(service: Service, call: Call, action: str, *, enabled: bool) -> Answ
     authorize_key(service, call, action, key)
     require_state(key, _SWITCHABLE, call.now)
     service.store.put(replace(key, enabled=enabled))
+    key_set = service.store.key_set(key)
+    overdue = (key_set.next_rotation_at or call.now) < call.now
+    if enabled and overdue and service.store.is_primary(key):
+        # A disabled key does not rotate; one that should have is rotated when it is enabled, and counts from then.
+        service.store.put(replace(key_set, next_rotation_at=call.now))
     return None

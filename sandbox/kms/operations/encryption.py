@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sandbox.kms.call import Call
 from sandbox.kms.ciphertext import Blob, decrypt, encrypt, open_blob
-from sandbox.kms.errors import Refusal, access_denied
+from sandbox.kms.conditions import Conditions
+from sandbox.kms.errors import Refusal, access_denied, invalid
 from sandbox.kms.keys import Material, RegionalKey
 from sandbox.kms.lookup import find_by_id
 from sandbox.kms.registry import Answer, operation
@@ -35,22 +36,19 @@ def encrypt_plaintext(service: Service, call: Call) -> Answer:
     return {"CiphertextBlob": blob, "KeyId": key.arn, "EncryptionAlgorithm": _ALGORITHM}
 
 
-@operation("Decrypt", read_only=True, needs=["CiphertextBlob"])
+@operation("Decrypt", read_only=True)
 def decrypt_ciphertext(service: Service, call: Call) -> Answer:
     """Open a ciphertext with any related key of this Region."""
     wanted = call.parameters
     refuse_recipient(call)
     check_algorithm(call, "EncryptionAlgorithm")
     context = check_context(wanted.get("EncryptionContext", {}))
-    key, plaintext, material = _opened(
-        service,
-        call,
-        blob=wanted["CiphertextBlob"],
-        key_id=wanted.get("KeyId"),
-        context=context,
-        action="kms:Decrypt",
-    )
+    key, blob = _source(service, call, "KeyId")
+    named = wanted.get("KeyId", "")
+    authorize_use(service, call, "kms:Decrypt", key, context=context, key_id=named)
+    opened = _opened(service, key, blob, context)
     stop_dry_run(call)
+    plaintext, material = opened
     call.material_id = material.id
     return {
         "KeyId": key.arn,
@@ -60,7 +58,7 @@ def decrypt_ciphertext(service: Service, call: Call) -> Answer:
     }
 
 
-@operation("ReEncrypt", read_only=True, needs=["CiphertextBlob"])
+@operation("ReEncrypt", read_only=True)
 def re_encrypt(service: Service, call: Call) -> Answer:
     """From one key or context to another, without the plaintext leaving."""
     wanted = call.parameters
@@ -68,19 +66,19 @@ def re_encrypt(service: Service, call: Call) -> Answer:
     check_algorithm(call, "DestinationEncryptionAlgorithm")
     source_context = check_context(wanted.get("SourceEncryptionContext", {}))
     context = check_context(wanted.get("DestinationEncryptionContext", {}))
-    source, plaintext, material = _opened(
-        service,
-        call,
-        blob=wanted["CiphertextBlob"],
-        key_id=wanted.get("SourceKeyId"),
-        context=source_context,
-        action="kms:ReEncryptFrom",
-    )
+    source, blob = _source(service, call, "SourceKeyId")
     key = find_by_id(service, call, wanted["DestinationKeyId"], aliases=True, foreign=True)
-    authorize_use(
-        service, call, "kms:ReEncryptTo", key, context=context, key_id=wanted["DestinationKeyId"]
-    )
+    both: Conditions = {"kms:reencryptonsamekey": (str(source.arn == key.arn).lower(),)}
+    for action, one, its_context, named in (
+        ("kms:ReEncryptFrom", source, source_context, wanted.get("SourceKeyId", "")),
+        ("kms:ReEncryptTo", key, context, wanted["DestinationKeyId"]),
+    ):
+        authorize_use(
+            service, call, action, one, context=its_context, key_id=named, conditions=both
+        )
+    opened = _opened(service, source, blob, source_context)
     stop_dry_run(call)
+    plaintext, material = opened
     key_set = service.store.key_set(key)
     return {
         "CiphertextBlob": encrypt(
@@ -95,31 +93,33 @@ def re_encrypt(service: Service, call: Call) -> Answer:
     }
 
 
-def _opened(
-    service: Service,
-    call: Call,
-    *,
-    blob: bytes,
-    key_id: str | None,
-    context: dict[str, str],
-    action: str,
-) -> tuple[RegionalKey, bytes, Material]:
-    """The key, plaintext and material of a ciphertext, once the caller may have them."""
-    named = (
+def _source(service: Service, call: Call, member: str) -> tuple[RegionalKey, Blob | None]:
+    """The key of a ciphertext and what is in it; nothing in it for a dry run that ignores the ciphertext.
+
+    `member` names the key in the request, which need not name one: the ciphertext does.
+    """
+    key_id = call.parameters.get(member)
+    key = (
         find_by_id(service, call, key_id, aliases=True, foreign=True)
         if key_id is not None
         else None
     )
-    opened = open_blob(blob, sealing_key=service.store.sealing_key)
-    key = named or _key_of(service, call, opened)
-    authorize_use(service, call, action, key, context=context, key_id=key_id or "")
-    if key.key_id != opened.key_id:
-        message = (
-            "The key ID in the request does not identify a CMK that can perform this operation."
-        )
-        raise Refusal("IncorrectKeyException", message)
-    plaintext, material = decrypt(opened, service.store.key_set(key), context)
-    return key, plaintext, material
+    if _ignores_ciphertext(call):
+        if key is None:
+            raise invalid(f"{member} is required when the ciphertext is ignored.")
+        return key, None
+    if "CiphertextBlob" not in call.parameters:
+        raise invalid("1 validation error detected: Value at 'ciphertextBlob' failed to satisfy constraint: "
+                      "Member must not be null")  # fmt: skip
+    blob = open_blob(call.parameters["CiphertextBlob"], sealing_key=service.store.sealing_key)
+    return key or _key_of(service, call, blob), blob
+
+
+def _ignores_ciphertext(call: Call) -> bool:
+    modifiers = call.parameters.get("DryRunModifiers", [])
+    if modifiers and not call.parameters.get("DryRun", False):
+        raise invalid("DryRunModifiers needs DryRun.")
+    return "IGNORE_CIPHERTEXT" in modifiers
 
 
 def _key_of(service: Service, call: Call, blob: Blob) -> RegionalKey:
@@ -132,3 +132,18 @@ def _key_of(service: Service, call: Call, blob: Blob) -> RegionalKey:
         )
     call.touched.append(key)
     return key
+
+
+def _opened(
+    service: Service, key: RegionalKey, blob: Blob | None, context: dict[str, str]
+) -> tuple[bytes, Material]:
+    """The plaintext and the material that had sealed it. `blob` is None in a dry run that ignores it."""
+    key_set = service.store.key_set(key)
+    if blob is None:
+        return b"", key_set.current
+    if blob.key_id != key.key_id:
+        message = (
+            "The key ID in the request does not identify a CMK that can perform this operation."
+        )
+        raise Refusal("IncorrectKeyException", message)
+    return decrypt(blob, key_set, context)

@@ -87,7 +87,7 @@ def _parsed(line: bytes) -> Event | None:
 
 def _user_name(event: Event) -> str:
     identity = event["userIdentity"]
-    return str(identity.get("userName") or identity["arn"].rpartition("/")[2])
+    return str(identity.get("userName") or identity.get("arn", "").rpartition("/")[2])
 
 
 def _shown(event: Event, moment: float, line: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from sandbox.kms.attachment import checked_policy
 from sandbox.kms.authorization import authorize_key
 from sandbox.kms.call import Call
+from sandbox.kms.conditions import bypass_condition
 from sandbox.kms.errors import not_found
 from sandbox.kms.lookup import find_by_id
 from sandbox.kms.registry import Answer, operation
@@ -29,10 +30,8 @@ def put_key_policy(service: Service, call: Call) -> Answer:
     """Another policy, at work from the next request on; in any key state."""
     key = find_by_id(service, call, call.parameters["KeyId"])
     _check_name(call)
-    bypass = call.parameters.get("BypassPolicyLockoutSafetyCheck", False)
-    conditions = {"kms:bypasspolicylockoutsafetycheck": (str(bypass).lower(),)}
-    authorize_key(service, call, "kms:PutKeyPolicy", key, conditions)
-    service.store.put(replace(key, policy=checked_policy(call, key.arn)))
+    authorize_key(service, call, "kms:PutKeyPolicy", key, bypass_condition(call.parameters))
+    service.store.put(replace(key, policy=checked_policy(service, call, key.arn)))
     return None
 
 

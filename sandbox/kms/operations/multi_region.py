@@ -6,13 +6,16 @@ Source: AWS KMS API Reference, both operations; AWS KMS Developer Guide, "Multi-
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from sandbox.kms.arn import key_arn
 from sandbox.kms.attachment import checked_policy
-from sandbox.kms.authorization import authorize_account, authorize_key, tag_conditions
+from sandbox.kms.authorization import authorize_account, authorize_key
 from sandbox.kms.call import Call
+from sandbox.kms.conditions import bypass_condition, spec_conditions, tag_conditions
 from sandbox.kms.errors import Refusal, invalid, not_found, unsupported
 from sandbox.kms.events import Action, event_of
+from sandbox.kms.importing import with_copies
 from sandbox.kms.keys import RegionalKey
 from sandbox.kms.lookup import find_by_id
 from sandbox.kms.metadata import key_metadata
@@ -21,7 +24,10 @@ from sandbox.kms.service import Service
 from sandbox.kms.states import SETTLED, require_state
 from sandbox.kms.tagging import listed_tags, tags_of
 
-_CREATE_KEY = Action(name="CreateKey", source="kms.amazonaws.com", read_only=False)
+_CREATE_KEY, _UPDATE_PRIMARY = (
+    Action(name=name, source="kms.amazonaws.com", read_only=False)
+    for name in ("CreateKey", "UpdatePrimaryRegion")
+)
 
 
 @operation("ReplicateKey")
@@ -41,14 +47,18 @@ def replicate_key(service: Service, call: Call) -> Answer:
         key_id=primary.key_id,
         account=primary.account,
         region=region,
-        policy=checked_policy(call, key_arn(region, primary.account, primary.key_id)),
+        policy=checked_policy(service, call, key_arn(region, primary.account, primary.key_id)),
         description=wanted.get("Description", ""),
         tags=tags,
         created_at=call.now,
         ready_at=call.now + service.transition_seconds,
     )
+    # A replica of a key with imported material has none: the same must be imported there too.
+    replica = with_copies(replica, service.store.key_set(primary), {})
     service.store.put(replica)
-    _record_creation(service, call, replica)
+    parameters = {"MultiRegion": True, "Description": replica.description}
+    _record_there(service, call, _CREATE_KEY, replica, parameters)
+    service.record("SynchronizeMultiRegionKey", primary, call.now)
     return {
         "ReplicaKeyMetadata": key_metadata(service.store, replica, call.now),
         "ReplicaPolicy": replica.policy,
@@ -79,6 +89,8 @@ def update_primary_region(service: Service, call: Call) -> Answer:
         replace(primary, updating_until=until),
         replace(replica, updating_until=until),
     )
+    parameters = {"KeyId": replica.arn, "PrimaryRegion": region}
+    _record_there(service, call, _UPDATE_PRIMARY, replica, parameters)
     return None
 
 
@@ -98,11 +110,10 @@ def _authorize_replication(
 ) -> None:
     """kms:ReplicateKey by the primary's key policy; kms:CreateKey and kms:TagResource where the replica comes to be."""
     authorize_key(service, call, "kms:ReplicateKey", primary, {"kms:replicaregion": (region,)})
-    bypass = call.parameters.get("BypassPolicyLockoutSafetyCheck", False)
     conditions = {
-        "kms:multiregion": ("true",),
+        **spec_conditions(service.store.key_set(primary)),
         "kms:multiregionkeytype": ("REPLICA",),
-        "kms:bypasspolicylockoutsafetycheck": (str(bypass).lower(),),
+        **bypass_condition(call.parameters),
         **tag_conditions(tags),
     }
     authorize_account(call, "kms:CreateKey", conditions, region=region)
@@ -117,15 +128,20 @@ def _require_reachable(service: Service, region: str) -> None:
         raise Refusal("KMSInternalException", f"{region} cannot be reached.", status=500)
 
 
-def _record_creation(service: Service, call: Call, replica: RegionalKey) -> None:
-    """CloudTrail records a ReplicateKey where the primary is, and a CreateKey where the replica is."""
-    creation = Call(
+def _record_there(
+    service: Service, call: Call, action: Action, replica: RegionalKey, parameters: dict[str, Any]
+) -> None:
+    """CloudTrail records both operations in two Regions: here by the call itself, and where the replica is.
+
+    Source: AWS KMS Developer Guide, the log entries of ReplicateKey and UpdatePrimaryRegion.
+    """
+    there = Call(
         identity=call.identity,
         region=replica.region,
-        parameters={"MultiRegion": True, "Description": replica.description},
+        parameters=parameters,
         now=call.now,
         request_id=call.request_id,
         touched=[replica],
     )
-    event = event_of(_CREATE_KEY, creation, user_agent="AWS Internal")
+    event = event_of(action, there, user_agent="AWS Internal")
     service.trail.record(replica.region, event)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sandbox.kms.authorization import authorize_key, tag_conditions
+from sandbox.kms.authorization import authorize_key
 from sandbox.kms.call import Call
+from sandbox.kms.conditions import tag_conditions
 from sandbox.kms.lookup import find_by_id
 from sandbox.kms.pages import kms_page
 from sandbox.kms.registry import Answer, operation
@@ -46,5 +47,5 @@ def list_resource_tags(service: Service, call: Call) -> Answer:
     key = find_by_id(service, call, call.parameters["KeyId"])
     authorize_key(service, call, "kms:ListResourceTags", key)
     tags = listed_tags(key.tags)
-    page, rest = kms_page(tags, lambda tag: tag["TagKey"], call.parameters, default=50)
+    page, rest = kms_page(tags, lambda tag: tag["TagKey"], call.parameters, default=50, most=50)
     return {"Tags": page, **rest}

@@ -1,9 +1,9 @@
-"""A policy document, checked and compiled once: what is attached to a key or to an identity."""
+"""A policy document, checked and compiled once: of a key, of an identity, or the trust of a role."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -51,16 +51,31 @@ Policy = tuple[Statement, ...]
 @lru_cache(maxsize=4096)
 def parse_key_policy(text: str) -> Policy:
     """A key policy: each statement names principals. Raises `MalformedPolicy`."""
-    return _parse(text, with_principals=True)
+    return _parse(text, _Kind(principals=True, resources=True))
 
 
 @lru_cache(maxsize=4096)
 def parse_identity_policy(text: str) -> Policy:
     """An identity policy: no statement names a principal. Raises `MalformedPolicy`."""
-    return _parse(text, with_principals=False)
+    return _parse(text, _Kind(principals=False, resources=True))
 
 
-def _parse(text: str, *, with_principals: bool) -> Policy:
+@lru_cache(maxsize=4096)
+def parse_trust_policy(text: str) -> Policy:
+    """The policy of who may assume a role: principals, and no resource but the role. Raises `MalformedPolicy`."""
+    return _parse(text, _Kind(principals=True, resources=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Which elements the statements of a kind of policy have; `variables`: whether `${...}` stands for something."""
+
+    principals: bool
+    resources: bool
+    variables: bool = True
+
+
+def _parse(text: str, kind: _Kind) -> Policy:
     try:
         document = json.loads(text, object_pairs_hook=_distinct)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -73,8 +88,9 @@ def _parse(text: str, *, with_principals: bool) -> Policy:
     statements = _listed(document.get("Statement"))
     if not statements:
         raise MalformedPolicy("a policy needs a statement")
-    variables = version == "2012-10-17"  # the older version takes ${...} literally
-    return tuple(_statement(item, with_principals, variables=variables) for item in statements)
+    # The older version takes ${...} literally.
+    kind = replace(kind, variables=version == "2012-10-17")
+    return tuple(_statement(item, kind) for item in statements)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,7 +101,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _statement(item: Any, with_principals: bool, *, variables: bool) -> Statement:
+def _statement(item: Any, kind: _Kind) -> Statement:
     if not isinstance(item, dict) or not item.keys() <= _ELEMENTS:
         raise MalformedPolicy("a statement is an object of the elements that IAM knows")
     if item.get("Effect") not in ("Allow", "Deny"):
@@ -93,10 +109,10 @@ def _statement(item: Any, with_principals: bool, *, variables: bool) -> Statemen
     try:
         return Statement(
             denies=item["Effect"] == "Deny",
-            principals=_principals(item, with_principals),
+            principals=_principals(item, kind.principals),
             actions=_choice(item, "Action", ignore_case=True, variables=False),
-            resources=_choice(item, "Resource", ignore_case=False, variables=variables),
-            conditions=_conditions(item.get("Condition", {}), variables=variables),
+            resources=_resources(item, kind),
+            conditions=_conditions(item.get("Condition", {}), variables=kind.variables),
         )
     except (InvalidPrincipal, UnknownOperator) as error:
         raise MalformedPolicy(str(error)) from error
@@ -109,6 +125,14 @@ def _principals(item: dict[str, Any], wanted: bool) -> Principals | None:
     if not given:
         return None
     return parse_principals(item[given[0]], excluding=given[0] == "NotPrincipal")
+
+
+def _resources(item: dict[str, Any], kind: _Kind) -> Choice:
+    if kind.resources:
+        return _choice(item, "Resource", ignore_case=False, variables=kind.variables)
+    if "Resource" in item or "NotResource" in item:
+        raise MalformedPolicy("a trust policy has no resource")
+    return Choice((compile_pattern("*"),), False)
 
 
 def _choice(item: dict[str, Any], element: str, *, ignore_case: bool, variables: bool) -> Choice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 from typing import Any
 
 from sandbox.kms.policy.caller import Caller
@@ -17,14 +17,13 @@ _ARN = re.compile(
 _KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
 
 
-class Named(Enum):
-    """How a statement names the caller."""
+class Named(IntEnum):
+    """How a statement names the caller, from the weakest to the strongest."""
 
-    NOT = "not"
-    ACCOUNT = (
-        "account"  # through the account principal, which delegates to the account's IAM policies
-    )
-    DIRECT = "direct"
+    NOT = 0
+    ACCOUNT = 1  # through the account principal, which delegates to the account's IAM policies
+    DIRECT = 2
+    SESSION = 3  # this one session of a role
 
 
 class InvalidPrincipal(ValueError):
@@ -42,7 +41,9 @@ class Principals:
         """How this element names `caller` in a statement that denies, or allows."""
         if self.excluding:
             return self._naming_all_but(caller, deny=deny)
-        if "*" in self.aws or caller.arn in self.aws or caller.issuer in self.aws:
+        if caller.arn in self.aws:
+            return Named.DIRECT if caller.arn == caller.issuer else Named.SESSION
+        if "*" in self.aws or caller.issuer in self.aws:
             return Named.DIRECT
         if caller.root_arn in self.aws:
             return Named.ACCOUNT
