@@ -20,10 +20,8 @@ TOKEN_LENGTH: Final = 16
 INDEX_VERSION: Final = 1  # of normalisers and tokens: where either changes, so does the key
 
 
-class UnknownNormaliser(CryptoError, ValueError):
+class UnknownNormaliser(CryptoError, ValueError, code="unknown_normaliser"):
     """A collection's schema names a normaliser that there is not."""
-
-    code = "unknown_normaliser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +44,15 @@ class IndexKey:
         raise TypeError("An index key cannot be pickled.")
 
 
-def _exact(value: str) -> str:
-    return unicodedata.normalize("NFC", value)
-
-
 def _casefold(value: str) -> str:
     # Folding may undo the normal form (Unicode, section 3.13, D145): normalise on both sides of it.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold()).strip()
 
 
-def _digits(value: str) -> str:
-    return "".join(str(unicodedata.digit(char)) for char in value if char.isdigit())
-
-
 NORMALISERS: Final[dict[str, Callable[[str], str]]] = {
-    "exact": _exact,
+    "exact": lambda value: unicodedata.normalize("NFC", value),
     "casefold": _casefold,
-    "digits": _digits,
+    "digits": lambda value: "".join(str(unicodedata.digit(c)) for c in value if c.isdigit()),
     # The part before @ could legally differ by case (RFC 5321, 2.4); no provider of note lets it.
     "email": _casefold,
 }
@@ -70,10 +60,9 @@ NORMALISERS: Final[dict[str, Callable[[str], str]]] = {
 
 def normalise(value: str, normaliser: str) -> str:
     """The form under which values count as equal. Raises `UnknownNormaliser`."""
-    try:
-        return NORMALISERS[normaliser](value)
-    except KeyError:
-        raise UnknownNormaliser(f"{normaliser} is none of {', '.join(NORMALISERS)}.") from None
+    if normaliser not in NORMALISERS:
+        raise UnknownNormaliser(f"{normaliser} is none of {', '.join(NORMALISERS)}.")
+    return NORMALISERS[normaliser](value)
 
 
 def token(

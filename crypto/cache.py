@@ -7,9 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_NOTHING: Any = object()
 _SHARE = 16  # one tenant may fill a sixteenth of the cache, though never less than as many lines
 
 
@@ -44,9 +46,8 @@ class Cache:
         self._seconds = seconds
         self._monotonic = monotonic
         self._shelves: OrderedDict[str, _Shelf] = OrderedDict()  # by the tenant's last use
-        self._stale_at: OrderedDict[tuple[str, Hashable], float] = (
-            OrderedDict()
-        )  # oldest load first
+        self._stale_at: dict[tuple[str, Hashable], float] = {}  # oldest load first
+        self._next_stale = inf  # no line is stale before
         self._lock = threading.Lock()
         self.counters = Counters()
 
@@ -63,12 +64,14 @@ class Cache:
         which a lagging reader of the database may show, the value is loaded and not kept.
         """
         with self._lock:
-            self._expire()
+            if self._monotonic() >= self._next_stale:
+                self._expire()
             shelf = self._shelf(tenant, epoch)
-            if line in shelf.lines:
+            held = shelf.lines.get(line, _NOTHING)
+            if held is not _NOTHING:
                 self.counters.hits += 1
                 shelf.lines.move_to_end(line)
-                return shelf.lines[line]  # type: ignore[no-any-return]
+                return held  # type: ignore[no-any-return]
             flight = shelf.flights.get(line)
             if flight is None:
                 self.counters.misses += 1
@@ -110,7 +113,8 @@ class Cache:
 
     def _keep(self, tenant: str, shelf: _Shelf, line: Hashable, value: object) -> None:
         shelf.lines[line] = value
-        self._stale_at[tenant, line] = self._monotonic() + self._seconds
+        stale_at = self._stale_at[tenant, line] = self._monotonic() + self._seconds
+        self._next_stale = min(self._next_stale, stale_at)
         if len(shelf.lines) > max(_SHARE, self._size // _SHARE):
             self._evict(tenant, shelf)
         while len(self) > self._size:
@@ -131,9 +135,11 @@ class Cache:
     def _expire(self) -> None:
         while self._stale_at:
             tenant, line = next(iter(self._stale_at))
-            if self._stale_at[tenant, line] > self._monotonic():
+            self._next_stale = self._stale_at[tenant, line]
+            if self._next_stale > self._monotonic():
                 return
             self._remove(tenant, self._shelves[tenant], line)
+        self._next_stale = inf
 
     def _shelf(self, tenant: str, epoch: int) -> _Shelf:
         """The tenant's shelf; for a greater epoch a new one, for an older epoch one that nobody else sees."""

@@ -26,7 +26,7 @@ class CryptoSettings:
     # AES-GCM with a fresh HKDF-derived key per message could go to 2^32 and beyond; this stays far below.
     data_key_max_messages: int = 2**28
     cache_seconds: int = 300
-    cache_size: int = 10_000
+    cache_size: int = 20_000
     connect_timeout_seconds: float = 1.0
     read_timeout_seconds: float = 2.5
     total_max_attempts: int = 2

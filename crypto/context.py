@@ -12,15 +12,13 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import TypeAlias
 
 from crypto.errors import InvalidEncryptionContext
 
 Pairs: TypeAlias = Mapping[str, str]
 _VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_MAX_PAIRS = 64
-_MAX_TEXT = 8_192
+_MAX_PAIRS, _MAX_TEXT = 64, 8_192
 
 
 class Purpose(StrEnum):
@@ -49,11 +47,9 @@ class EncryptionContext:
         """The pairs as KMS and the Encryption SDK take them."""
         return {"class": self.classification, "purpose": self.purpose.value, "tenant": self.tenant}
 
-
-@lru_cache(maxsize=4_096)
-def encode_context(context: EncryptionContext) -> bytes:
-    """The bytes of this context in a message; remembered, since a context makes many messages."""
-    return encode_pairs(context.as_dict())
+    def encode(self) -> bytes:
+        """The pairs as a message header holds them."""
+        return encode_pairs(self.as_dict())
 
 
 def encode_pairs(pairs: Pairs) -> bytes:

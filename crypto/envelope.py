@@ -14,28 +14,25 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from crypto.blind_index import INDEX_VERSION, IndexKey
-from crypto.cache import Counters
 from crypto.conf import CryptoSettings
-from crypto.context import EncryptionContext, Pairs, Purpose, encode_context
+from crypto.context import EncryptionContext, Pairs, Purpose
 from crypto.errors import DecryptionFailed, KeyNotFound
 from crypto.keyring import GeneratedDataKey, Keyring, PlaintextDataKey, TenantKeyRef, may_unwrap
 from crypto.kms.clients import KmsClients
 from crypto.kms.regions import RegionOrder
 from crypto.materials import DataKeyStore, Materials
-from crypto.message import ID_LENGTH, EncryptedDataKey, Header, open_body, read_header, seal_message
+from crypto.message import ID_LENGTH, Header, open_body, read_header, seal_message
 
 __all__ = ["Envelope", "Sealed", "TenantKeyRef"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """An Encryption SDK message, and which stored data key sealed it."""
 
     message: bytes
@@ -61,20 +58,19 @@ class Envelope:
         self._materials = Materials(
             settings=settings, source=self._source, store=store, clock=clock, monotonic=monotonic
         )
+        self.counters = self._materials.cache.counters
 
     def seal(self, plaintext: bytes, *, key: TenantKeyRef, context: EncryptionContext) -> Sealed:
         """Encrypt at most 16 MiB. Raises `PlaintextTooLarge` and the errors of KMS and of the store."""
         _same_tenant(key, context)
         sealing = self._materials.for_sealing(key, context)
-        stored = sealing.stored
         message = seal_message(
             plaintext,
             data_key=sealing.plaintext.secret,
-            encrypted_data_key=EncryptedDataKey(stored.key_arn.encode(), stored.encrypted_data_key),
-            context=encode_context(context),
+            names=sealing.names,
             message_id=self._random(ID_LENGTH),
         )
-        return Sealed(message, stored.id)
+        return Sealed(message, sealing.stored.id)
 
     def open(self, message: bytes, *, key: TenantKeyRef, context: EncryptionContext) -> bytes:
         """Decrypt and authenticate any Encryption SDK message with key commitment, whoever wrote it.
@@ -86,10 +82,7 @@ class Envelope:
         header = read_header(message)
         if not header.is_ours:
             return self._open_foreign(message, header, key, context)
-        encrypted = header.data_keys[0]
-        if header.context != encode_context(context) or not may_unwrap(key.key, encrypted):
-            raise DecryptionFailed
-        data_key = self._materials.for_opening(key, context, encrypted.ciphertext)
+        data_key = self._materials.for_opening(key, context, header.names)
         return open_body(message, header, data_key.secret)
 
     def reseal(self, message: bytes, *, key: TenantKeyRef, context: EncryptionContext) -> Sealed:
@@ -103,11 +96,6 @@ class Envelope:
         context = EncryptionContext(key.tenant, classification, Purpose.INDEX)
         sealing = self._materials.for_sealing(key, context)
         return IndexKey.derive(sealing.plaintext.secret, version)
-
-    @property
-    def counters(self) -> Counters:
-        """Hits, misses and evictions of the data key cache."""
-        return self._materials.cache.counters
 
     def _open_foreign(
         self, message: bytes, header: Header, key: TenantKeyRef, context: EncryptionContext

@@ -5,7 +5,7 @@ No message carries plaintext, key material, or a reason that would tell a forger
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 
 class CryptoError(Exception):
@@ -14,21 +14,23 @@ class CryptoError(Exception):
     code: ClassVar[str] = "crypto_error"
     retryable: ClassVar[bool] = False
 
+    def __init_subclass__(cls, code: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.code = code or cls.code
 
-class DecryptionFailed(CryptoError):
+
+class DecryptionFailed(CryptoError, code="decryption_failed"):
     """The message is not authentic for its place: tag, context, commitment, binding or format is wrong."""
 
-    code = "decryption_failed"
     TEXT: Final = "The value could not be decrypted."
 
     def __init__(self) -> None:
         super().__init__(self.TEXT)
 
 
-class KeyUnavailable(CryptoError):
+class KeyUnavailable(CryptoError, code="key_unavailable"):
     """KMS did not serve the request now: unreachable, throttled, failing, or the key is still being made."""
 
-    code = "key_unavailable"
     retryable = True
 
 
@@ -36,53 +38,37 @@ class KeyNotReady(KeyUnavailable):
     """This one key is still being made or changed; KMS of the Region is well."""
 
 
-class KeyAccessDenied(CryptoError):
+class KeyAccessDenied(CryptoError, code="key_access_denied"):
     """A key policy or an identity policy refuses this role this request in this Region."""
-
-    code = "key_access_denied"
 
 
 class CredentialsRefused(KeyAccessDenied):
     """The request was not sent, or its signature was not accepted: this says nothing of what a policy allows."""
 
 
-class KeyUnusable(CryptoError):
+class KeyUnusable(CryptoError, code="key_unusable"):
     """The key is disabled, awaits deletion, or is of a kind that cannot do this."""
 
-    code = "key_unusable"
 
-
-class KeyNotFound(CryptoError):
+class KeyNotFound(CryptoError, code="key_not_found"):
     """There is no such key in this Region and account."""
 
-    code = "key_not_found"
 
-
-class KeyAlreadyExists(CryptoError):
+class KeyAlreadyExists(CryptoError, code="key_already_exists"):
     """A related key or an alias of this name is there already."""
 
-    code = "key_already_exists"
 
-
-class KmsRequestInvalid(CryptoError):
+class KmsRequestInvalid(CryptoError, code="kms_request_invalid"):
     """KMS or Parameter Store refuses the request as such: malformed policy, limit exceeded, wrong argument."""
 
-    code = "kms_request_invalid"
 
-
-class InvalidKeyArn(CryptoError, ValueError):
+class InvalidKeyArn(CryptoError, ValueError, code="invalid_key_arn"):
     """The text is not the ARN of a KMS key."""
 
-    code = "invalid_key_arn"
 
-
-class InvalidEncryptionContext(CryptoError, ValueError):
+class InvalidEncryptionContext(CryptoError, ValueError, code="invalid_encryption_context"):
     """The encryption context breaks a rule of `crypto.context`."""
 
-    code = "invalid_encryption_context"
 
-
-class PlaintextTooLarge(CryptoError, ValueError):
+class PlaintextTooLarge(CryptoError, ValueError, code="plaintext_too_large"):
     """The plaintext is longer than one message may hold."""
-
-    code = "plaintext_too_large"

@@ -19,7 +19,6 @@ from crypto.errors import DecryptionFailed
 from crypto.message import MAX_DATA_KEYS, Header, read_sized
 
 PUBLIC_KEY: Final = "aws-crypto-public-key"
-_CHUNK = 65_536
 
 
 def pairs_of(header: Header, context: EncryptionContext) -> dict[str, str]:
@@ -45,7 +44,7 @@ def open_foreign(message: bytes, header: Header, data_key: bytes, pairs: Pairs) 
     `header` is what `read_header` found in `message`, `data_key` is 32 bytes, `pairs` comes from `pairs_of`.
     """
     # Whole frames: the SDK copies all that it has buffered on each read, which is quadratic in small steps.
-    chunk = max(_CHUNK, header.frame_length or len(message))
+    chunk = max(65_536, header.frame_length or len(message))
     try:
         plaintext, found = _decrypt(message, data_key, chunk)
     except Exception:

@@ -57,7 +57,6 @@ class Keyring:
     """The keys of one Region, used with the role of this process's own Region."""
 
     def __init__(self, clients: KmsClients, region: str) -> None:
-        """`region` is where every call of this keyring goes."""
         self._clients = clients
         self._region = region
 

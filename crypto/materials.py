@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from operator import length_hint
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -23,8 +25,9 @@ from crypto.arn import KeyArn
 from crypto.cache import Cache
 from crypto.conf import CryptoSettings
 from crypto.context import EncryptionContext, Pairs, Purpose
-from crypto.errors import CredentialsRefused, KeyAccessDenied, KeyUnavailable
-from crypto.keyring import GeneratedDataKey, PlaintextDataKey, TenantKeyRef
+from crypto.errors import CredentialsRefused, DecryptionFailed, KeyAccessDenied, KeyUnavailable
+from crypto.keyring import GeneratedDataKey, PlaintextDataKey, TenantKeyRef, may_unwrap
+from crypto.message import EncryptedDataKey, decode_names, encode_names
 
 # Tokens must stay equal for as long as records are searched, so an index key does not age.
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -81,6 +84,8 @@ class SealingKey:
 
     stored: StoredDataKey
     plaintext: PlaintextDataKey
+    names: bytes  # what its messages say of it
+    left: Iterator[int]  # one item for each message that this process may still seal with it
 
 
 class Materials:
@@ -101,7 +106,7 @@ class Materials:
         self._store = store
         self._clock = clock
         self.cache = Cache(settings.cache_size, settings.cache_seconds, monotonic)
-        self._messages: OrderedDict[UUID, int] = OrderedDict()  # sealed so far, by data key
+        self._left: OrderedDict[UUID, Iterator[int]] = OrderedDict()  # outlives the cache's lines
         self._counting = threading.Lock()
 
     def for_sealing(self, key: TenantKeyRef, context: EncryptionContext) -> SealingKey:
@@ -109,30 +114,43 @@ class Materials:
         line = ("seal", _identity(key), context)
         for _ in range(_TRIES):
             found = self.cache.get(key.tenant, key.epoch, line, lambda: self._take(key, context))
-            if found.stored.expires_at > self._clock() and self._count(found.stored):
+            # The next item of a range is taken by one thread only, so there is no lock around the count.
+            if found.stored.expires_at > self._clock() and next(found.left, None) is not None:
                 return found
             self.cache.drop(key.tenant, line, found)
         raise KeyUnavailable("Data keys are used up faster than they are made.")
 
     def for_opening(
-        self, key: TenantKeyRef, context: EncryptionContext, wrapped: bytes
+        self, key: TenantKeyRef, context: EncryptionContext, names: bytes
     ) -> PlaintextDataKey:
-        """The data key of a message, unwrapped by KMS now or a short while ago."""
-        line = ("open", _identity(key), context, wrapped)
-        pairs, unwrap = context.as_dict(), self._source.unwrap
-        return self.cache.get(key.tenant, key.epoch, line, lambda: unwrap(key, pairs, wrapped))
+        """The data key of a message that says `names` of it, unwrapped by KMS now or a short while ago.
 
-    def _count(self, stored: StoredDataKey) -> bool:
-        """Count one message, or say that this process has sealed its share. The count outlives the cache's lines."""
+        KMS is asked only where they name this context and a key that is related; else `DecryptionFailed`.
+        """
+        line = ("open", _identity(key), context, names)
+        return self.cache.get(
+            key.tenant, key.epoch, line, lambda: self._unwrap(key, context, names)
+        )
+
+    def _unwrap(
+        self, key: TenantKeyRef, context: EncryptionContext, names: bytes
+    ) -> PlaintextDataKey:
+        found, (encrypted,) = decode_names(names)
+        if found != context.encode() or not may_unwrap(key.key, encrypted):
+            raise DecryptionFailed
+        return self._source.unwrap(key, context.as_dict(), encrypted.ciphertext)
+
+    def _left_of(self, stored: StoredDataKey) -> Iterator[int]:
+        """What is left of this process's share, or without end where no messages are sealed."""
         if stored.slot.purpose is Purpose.INDEX:
-            return True  # it seals no messages
+            return repeat(1)
         with self._counting:
-            count = self._messages.get(stored.id, 0) + 1
-            self._messages[stored.id] = count
-            self._messages.move_to_end(stored.id)
-            if len(self._messages) > self._settings.cache_size:
-                self._messages.popitem(last=False)
-        return count <= self._settings.data_key_max_messages
+            if stored.id not in self._left:
+                self._left[stored.id] = iter(range(self._settings.data_key_max_messages))
+            self._left.move_to_end(stored.id)
+            if len(self._left) > self._settings.cache_size:
+                self._left.popitem(last=False)
+            return self._left[stored.id]
 
     def _take(self, key: TenantKeyRef, context: EncryptionContext) -> SealingKey:
         region = "" if context.purpose is Purpose.INDEX else self._settings.region
@@ -140,7 +158,8 @@ class Materials:
         stored = self._store.find_active(slot)
         if stored is None or not _fits(stored, key, self._clock()):
             return self._generate(key, context, slot, shared=True)
-        if self._messages.get(stored.id, 0) >= self._settings.data_key_max_messages:
+        left = self._left.get(stored.id)
+        if left is not None and not length_hint(left):
             # The shared key is still young, but this process has sealed its share of messages with it.
             return self._generate(key, context, slot, shared=False)
         return self._shared(key, context, stored)
@@ -150,12 +169,12 @@ class Materials:
     ) -> SealingKey:
         """Unwrap the slot's key; where this Region may only encrypt, make one for this process."""
         try:
-            plaintext = self.for_opening(key, context, stored.encrypted_data_key)
+            plaintext = self.for_opening(key, context, _names(context, stored))
         except KeyAccessDenied as denied:
             if context.purpose is Purpose.INDEX or isinstance(denied, CredentialsRefused):
                 raise  # a second index key would make tokens that no other process finds
             return self._generate(key, context, stored.slot, shared=False)
-        return SealingKey(stored, plaintext)
+        return SealingKey(stored, plaintext, _names(context, stored), self._left_of(stored))
 
     def _generate(
         self, key: TenantKeyRef, context: EncryptionContext, slot: DataKeySlot, *, shared: bool
@@ -178,7 +197,12 @@ class Materials:
         stored = self._store.add(ours)
         if stored.id != ours.id:
             return self._shared(key, context, stored)
-        return SealingKey(stored, made.plaintext)
+        return SealingKey(stored, made.plaintext, _names(context, stored), self._left_of(stored))
+
+
+def _names(context: EncryptionContext, stored: StoredDataKey) -> bytes:
+    encrypted = EncryptedDataKey(stored.key_arn.encode(), stored.encrypted_data_key)
+    return encode_names(context.encode(), encrypted)
 
 
 def _fits(stored: StoredDataKey, key: TenantKeyRef, now: datetime) -> bool:

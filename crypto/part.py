@@ -42,11 +42,9 @@ def decode_part(plaintext: bytes, binding: Binding) -> dict[str, JsonValue]:
         part = orjson.loads(plaintext)
     except json.JSONDecodeError:
         raise DecryptionFailed from None
-    if not isinstance(part, dict) or part.keys() != {"c", "f", "r", "v"}:
-        raise DecryptionFailed
-    found = (part["c"], part["r"], part["v"])
+    fields = part.pop("f", None) if isinstance(part, dict) else None
+    here = {"c": binding.collection, "r": binding.record, "v": binding.version}
     # True == 1 in Python: the type of the version is compared as well.
-    same = found == (binding.collection, binding.record, binding.version) and type(part["v"]) is int
-    if not same or not isinstance(part["f"], dict):
+    if not isinstance(fields, dict) or part != here or type(part["v"]) is not int:
         raise DecryptionFailed
-    return part["f"]
+    return fields

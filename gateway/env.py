@@ -121,7 +121,7 @@ def _kms() -> Kms:
         admin_profile=_text("GATEWAY_KMS_ADMIN_PROFILE", ""),
         data_key_max_age_seconds=_env.int("GATEWAY_DATA_KEY_MAX_AGE_SECONDS", 86_400),
         data_key_cache_seconds=_env.int("GATEWAY_DATA_KEY_CACHE_SECONDS", 300),
-        data_key_cache_size=_env.int("GATEWAY_DATA_KEY_CACHE_SIZE", 10_000),
+        data_key_cache_size=_env.int("GATEWAY_DATA_KEY_CACHE_SIZE", 20_000),
     )
 
 

@@ -7,7 +7,6 @@ from tink import aead
 
 from bench.stand_ins import make_context, make_tenant
 from bench.workload import Calls, Work, same
-from crypto.context import encode_context
 
 
 class TinkAead:
@@ -21,7 +20,7 @@ class TinkAead:
     def prepare(self, work: Work) -> Calls:
         """One ciphertext of the part's bytes."""
         cipher, plaintext = self._aead, work.plaintext
-        context = encode_context(make_context(make_tenant(1)))
+        context = make_context(make_tenant(1)).encode()
         ciphertext = cipher.encrypt(plaintext, context)
         same(cipher.decrypt(ciphertext, context), plaintext)
         return Calls(

@@ -73,8 +73,7 @@ class KmsClients:
     def _config(self, plane: Plane) -> Config:
         given, administers = self._settings, plane is Plane.ADMIN
         # Never `adaptive`: its token bucket is shared by all tenants, so that one tenant's throttling slows others.
-        # The admin plane never repeats a call by itself. CreateKey takes no idempotency token: repeated after a lost
-        # answer it would make a second key. The operation that made the call looks first, and then repeats.
+        # The admin plane repeats no call: CreateKey, repeated after a lost answer, would make a second key.
         attempts = 1 if administers else given.total_max_attempts
         return Config(
             connect_timeout=given.connect_timeout_seconds,

@@ -30,8 +30,6 @@ class KeyDescription:
     arn: KeyArn
     state: str
     is_primary: bool
-    primary: KeyArn
-    replicas: tuple[KeyArn, ...]
 
 
 class KmsKeyAdmin:
@@ -71,7 +69,7 @@ class KmsKeyAdmin:
         return _description(answer["ReplicaKeyMetadata"])
 
     def describe_key(self, arn: KeyArn) -> KeyDescription:
-        """State and relatives of the key in the Region of its ARN; raises `KeyNotFound`."""
+        """State and role of the key in the Region of its ARN; raises `KeyNotFound`."""
         with translated("kms:DescribeKey", arn.region):
             answer = self._kms(arn.region).describe_key(KeyId=str(arn))
         return _description(answer["KeyMetadata"])
@@ -137,10 +135,5 @@ def _tags(tags: Tags) -> list[TagTypeDef]:
 
 
 def _description(metadata: KeyMetadataTypeDef) -> KeyDescription:
-    arn = KeyArn.parse(metadata["Arn"])
-    regions = metadata.get("MultiRegionConfiguration")
-    if not regions:
-        return KeyDescription(arn, metadata["KeyState"], True, arn, ())
-    primary = KeyArn.parse(regions["PrimaryKey"]["Arn"])
-    replicas = tuple(KeyArn.parse(replica["Arn"]) for replica in regions["ReplicaKeys"])
-    return KeyDescription(arn, metadata["KeyState"], arn == primary, primary, replicas)
+    kind = metadata.get("MultiRegionConfiguration", {}).get("MultiRegionKeyType", "PRIMARY")
+    return KeyDescription(KeyArn.parse(metadata["Arn"]), metadata["KeyState"], kind == "PRIMARY")

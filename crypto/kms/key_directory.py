@@ -17,9 +17,8 @@ class KeyDirectory:
     def publish(self, *, region: str, name: str, arn: KeyArn) -> None:
         """Put the parameter; writing the same again changes nothing but its version."""
         with translated("ssm:PutParameter", region):
-            self._clients.ssm(region).put_parameter(
-                Name=name, Value=str(arn), Type="String", Overwrite=True
-            )
+            ssm = self._clients.ssm(region)
+            ssm.put_parameter(Name=name, Value=str(arn), Type="String", Overwrite=True)
 
     def find(self, *, region: str, name: str) -> KeyArn | None:
         """The published ARN, or None."""

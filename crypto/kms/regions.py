@@ -19,7 +19,6 @@ class RegionOrder:
     """
 
     def __init__(self, settings: CryptoSettings, monotonic: Callable[[], float]) -> None:
-        """`monotonic` gives seconds."""
         self._settings = settings
         self._monotonic = monotonic
         self._failed_at: dict[str, float] = {}  # each use is one atomic step, so there is no lock
@@ -33,9 +32,8 @@ class RegionOrder:
                 answer = call(region)
             except KeyUnavailable as error:
                 unavailable = error
-                if not isinstance(
-                    error, KeyNotReady
-                ):  # one tenant's key says nothing of the Region
+                # One tenant's key that is not ready says nothing of the Region.
+                if not isinstance(error, KeyNotReady):
                     self._failed_at[region] = self._monotonic()
                 if self._monotonic() >= until:
                     break

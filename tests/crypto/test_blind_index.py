@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crypto.blind_index import IndexKey, UnknownNormaliser, normalise, token
+from crypto.blind_index import INDEX_VERSION, IndexKey, UnknownNormaliser, normalise, token
 
 KEY = IndexKey.derive(bytes(32))
 
@@ -24,6 +24,13 @@ def test_a_token_depends_on_key_collection_field_and_value() -> None:
     ]
     assert base not in others
     assert len(set(others)) == len(others)
+
+
+def test_keys_of_two_versions_are_unrelated() -> None:
+    keys = {IndexKey.derive(bytes(32), version).secret for version in (1, 2, 3)}
+    assert len(keys) == 3
+    assert IndexKey.derive(bytes(32)) == IndexKey.derive(bytes(32), INDEX_VERSION)
+    assert all(len(key) == 32 for key in keys)
 
 
 def test_a_short_token_is_the_start_of_a_long_one() -> None:
@@ -60,7 +67,9 @@ def test_normalising_twice_changes_nothing(value: str, normaliser: str) -> None:
 
 
 def test_an_unknown_normaliser_is_an_error() -> None:
-    with pytest.raises(UnknownNormaliser):
+    with pytest.raises(
+        UnknownNormaliser, match="soundex is none of exact, casefold, digits, email"
+    ):
         normalise("x", "soundex")
 
 

@@ -35,3 +35,7 @@ def test_more_than_kms_takes_is_refused() -> None:
         encode_pairs({str(n): "v" for n in range(65)})
     with pytest.raises(InvalidEncryptionContext):
         encode_pairs({"k": "v" * 9_000})
+    with pytest.raises(InvalidEncryptionContext):
+        encode_pairs({"k" * 4_096: "v" * 4_091})
+    assert len(encode_pairs({"k" * 4_096: "v" * 4_090})) == 8_192
+    assert encode_pairs({str(n): "v" for n in range(64)})[:2] == b"\x00\x40"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from crypto.context import EncryptionContext, Purpose, encode_context
+from crypto.context import EncryptionContext, Purpose
 from crypto.errors import (
     DecryptionFailed,
     KeyAccessDenied,
@@ -16,7 +16,7 @@ from crypto.errors import (
     KeyUnavailable,
     PlaintextTooLarge,
 )
-from crypto.message import MAX_PLAINTEXT, EncryptedDataKey, read_header, seal_message
+from crypto.message import MAX_PLAINTEXT, EncryptedDataKey, encode_names, read_header, seal_message
 from tests.crypto.kms import (
     ACME,
     ARN,
@@ -39,8 +39,7 @@ def forged(encrypted: EncryptedDataKey, context: EncryptionContext = PII) -> byt
     return seal_message(
         b"forged",
         data_key=bytes(32),
-        encrypted_data_key=encrypted,
-        context=encode_context(context),
+        names=encode_names(context.encode(), encrypted),
         message_id=bytes(32),
     )
 

@@ -20,6 +20,7 @@ from crypto.message import (
     MAX_FRAMES,
     MAX_PLAINTEXT,
     EncryptedDataKey,
+    encode_names,
     open_body,
     read_header,
     seal_message,
@@ -40,8 +41,7 @@ def seal(
     return seal_message(
         plaintext,
         data_key=KEY,
-        encrypted_data_key=WRAPPED,
-        context=encode_pairs(context),
+        names=encode_names(encode_pairs(context), WRAPPED),
         message_id=message_id,
     )
 
@@ -108,7 +108,7 @@ def test_lengths_are_unsigned() -> None:
     for size in (2**15, 2**16 - 1):
         wrapped = EncryptedDataKey(ARN.encode(), bytes(size))
         message = seal_message(
-            b"x", data_key=KEY, encrypted_data_key=wrapped, context=b"", message_id=bytes(32)
+            b"x", data_key=KEY, names=encode_names(b"", wrapped), message_id=bytes(32)
         )
         assert read_header(message).data_keys == (wrapped,)
         assert sdk_decrypt(message, KEY) == (b"x", {})

@@ -52,6 +52,7 @@ CASES = [
     (ResponseParserError("<html>"), KeyUnavailable),
     (answer("KMSInternalException", 500), KeyUnavailable),
     (answer("SomethingNew", 503), KeyUnavailable),
+    (answer("SomethingNew", 500), KeyUnavailable),
     (answer("SomethingNew", 400), KmsRequestInvalid),
     (answer("InvalidCiphertextException"), DecryptionFailed),
     (answer("IncorrectKeyException"), DecryptionFailed),

@@ -25,10 +25,10 @@ with atheris.instrument_imports(include=["crypto", "aws_encryption_sdk"]):
     from aws_encryption_sdk.internal.formatting.deserialize import deserialize_header
 
     from crypto.arn import KeyArn
-    from crypto.context import EncryptionContext, Purpose, encode_context, encode_pairs
+    from crypto.context import EncryptionContext, Purpose, encode_pairs
     from crypto.errors import DecryptionFailed, InvalidKeyArn
     from crypto.foreign import PUBLIC_KEY
-    from crypto.message import EncryptedDataKey, read_header, seal_message
+    from crypto.message import EncryptedDataKey, encode_names, read_header, seal_message
     from crypto.part import Binding, decode_part
     from tests.crypto.kms import ACME, ARN, MemoryKms, Process
     from tests.crypto.sdk import SIGNED, SUITE, Wrapped, sdk_encrypt
@@ -63,8 +63,7 @@ def shapes() -> dict[str, bytes]:
         return seal_message(
             plaintext,
             data_key=bytes(32),
-            encrypted_data_key=EncryptedDataKey(ARN.encode(), b"wrapped"),
-            context=encode_context(PII),
+            names=encode_names(PII.encode(), EncryptedDataKey(ARN.encode(), b"wrapped")),
             message_id=bytes(32),
         )
 
@@ -104,7 +103,7 @@ def agrees_with_the_sdk(data: bytes) -> None:
     assert theirs.algorithm.is_committing()
     assert (theirs.message_id, theirs.commitment_key) == (header.message_id, header.commitment)
     assert theirs.frame_length == header.frame_length
-    if header.context == encode_context(PII):
+    if header.context == PII.encode():
         assert encode_pairs(theirs.encryption_context) == header.context
 
 
@@ -115,7 +114,7 @@ def opens_only_what_is_genuine(data: bytes) -> None:
     except DecryptionFailed:
         if len(PROCESS.kms.calls) > asked:
             context = read_header(data).context
-            assert context == encode_context(PII) or PUBLIC_KEY.encode() in context
+            assert context == PII.encode() or PUBLIC_KEY.encode() in context
             assert len(PROCESS.kms.calls) - asked <= 3
     else:
         assert data in GENUINE, data.hex()

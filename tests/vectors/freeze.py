@@ -19,7 +19,7 @@ from typing import Any
 
 from crypto.blind_index import IndexKey, normalise, token
 from crypto.context import encode_pairs
-from crypto.message import EncryptedDataKey, seal_message
+from crypto.message import EncryptedDataKey, encode_names, seal_message
 from crypto.part import Binding, JsonValue, encode_part
 
 FILE = Path(__file__).with_name("frozen.json")
@@ -94,10 +94,10 @@ def seal(made: Mapping[str, Any]) -> bytes:
     return seal_message(
         bytes.fromhex(made["plaintext"]),
         data_key=bytes.fromhex(made["data_key"]),
-        encrypted_data_key=EncryptedDataKey(
-            made["key_arn"].encode(), bytes.fromhex(made["encrypted_data_key"])
+        names=encode_names(
+            encode_pairs(made["context"]),
+            EncryptedDataKey(made["key_arn"].encode(), bytes.fromhex(made["encrypted_data_key"])),
         ),
-        context=encode_pairs(made["context"]),
         message_id=bytes.fromhex(made["message_id"]),
     )
 
