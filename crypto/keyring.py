@@ -98,10 +98,7 @@ def _secret(answer: Mapping[str, Any], arn: KeyArn) -> PlaintextDataKey | None:
 
 
 def may_unwrap(key: KeyArn, encrypted: EncryptedDataKey) -> bool:
-    """Whether this key or a related one may have wrapped it, as far as can be told without asking KMS.
-
-    Provider and ARN as the specification filters them ("AWS KMS MRK-aware symmetric keyring", OnDecrypt).
-    """
+    """Whether a related key may have wrapped it (specification, "AWS KMS MRK-aware symmetric keyring", OnDecrypt)."""
     fits = encrypted.provider == PROVIDER and 0 < len(encrypted.ciphertext) <= _MAX_WRAPPED
     return fits and _is_related(key, encrypted.key_arn)
 

@@ -192,8 +192,7 @@ class Materials:
             expires_at=_NEVER if context.purpose is Purpose.INDEX else now + age,
             shared=shared,
         )
-        # Written down before its first message: a message whose data key nobody stored would still open, since it
-        # carries the encrypted data key, but its sealed part could name none.
+        # Written down before its first message, so that a sealed part can always name its data key.
         stored = self._store.add(ours)
         if stored.id != ours.id:
             return self._shared(key, context, stored)

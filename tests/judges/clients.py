@@ -24,13 +24,14 @@ JAVASCRIPT = Path(__file__).with_name("javascript")
 
 @dataclass(frozen=True)
 class Place:
-    """A key in one Region, and how a client reaches it."""
+    """A key in one Region, and how a client reaches it. Without an ARN: any key of `account` that a message names."""
 
     region: str
     endpoint: str
     key_arn: str
     access_key: str
     secret: str
+    account: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -132,6 +133,7 @@ class JavaScript:
             "region": place.region,
             "endpoint": place.endpoint,
             "keyId": place.key_arn,
+            "account": place.account,
             "context": dict(context),
             "items": [b64encode(item).decode() for item in items],
         }

@@ -1,10 +1,12 @@
 // The AWS Encryption SDK for JavaScript as an independent client. Reads one JSON request from standard input:
 //   {"operation": "decrypt" | "encrypt", "region", "endpoint", "keyId", "context", "items": [base64, ...]}
+// Without a keyId it decrypts with whatever key of the account the message names and this Region has ("discovery").
 // and answers with a list of {"data": base64, "context": {...}} or {"error": name} on standard output.
 'use strict'
 
 const {
-  buildClient, CommitmentPolicy, AwsKmsMrkAwareSymmetricKeyringNode, KMS
+  buildClient, CommitmentPolicy, KMS,
+  AwsKmsMrkAwareSymmetricKeyringNode, AwsKmsMrkAwareSymmetricDiscoveryKeyringNode
 } = require('@aws-crypto/client-node')
 
 const { decrypt, encrypt } = buildClient({
@@ -12,9 +14,13 @@ const { decrypt, encrypt } = buildClient({
   maxEncryptedDataKeys: 1
 })
 
-async function answer ({ operation, region, endpoint, keyId, context, items }) {
+async function answer ({ operation, region, endpoint, keyId, account, context, items }) {
   const client = new KMS({ region, endpoint, maxAttempts: 1 })
-  const keyring = new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId })
+  const keyring = keyId
+    ? new AwsKmsMrkAwareSymmetricKeyringNode({ client, keyId })
+    : new AwsKmsMrkAwareSymmetricDiscoveryKeyringNode({
+      client, discoveryFilter: { partition: 'aws', accountIDs: [account] }
+    })
   const one = async (item) => {
     const bytes = Buffer.from(item, 'base64')
     try {
