@@ -44,6 +44,34 @@ logs: .venv/.installed ## Show the logs, and follow them in a terminal [NAME=wor
 reset: .venv/.installed ## Stop it and delete all keys and data [YES=1]
 	@$(SANDBOX) reset $(if $(filter-out 0,$(YES)),--yes)
 
+##@ Rehearse
+
+.PHONY: fault
+fault: .venv/.installed ## Let KMS misbehave: REGION= MODE=down|blackhole|slow|throttled|errors|material-outage [OPERATION=] (docs/sandbox.md has the rest)
+	@$(SANDBOX) fault $(REGION) $(MODE) $(if $(OPERATION),--operation $(OPERATION)) $(if $(SHARE),--share $(SHARE)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(MEDIAN),--median $(MEDIAN)) $(if $(P99),--p99 $(P99)) \
+		$(if $(CODE),--code $(CODE)) $(if $(filter-out 0,$(LATE)),--late)
+
+.PHONY: heal
+heal: .venv/.installed ## End the faults of KMS [REGION=] [OPERATION=]
+	@$(SANDBOX) heal $(REGION) $(if $(OPERATION),--operation $(OPERATION))
+
+.PHONY: quotas
+quotas: .venv/.installed ## Enforce the request quotas of AWS KMS: ON=1 [SCALE=0.1], or ON=0
+	@$(SANDBOX) quotas $(if $(filter-out 0,$(ON)),on,off) $(if $(SCALE),--scale $(SCALE))
+
+.PHONY: kill-region start-region
+kill-region: .venv/.installed ## End a Region as a power cut would: REGION= [PART=database|kms|gateway]
+	@$(SANDBOX) kill-region $(REGION) $(PART)
+start-region: .venv/.installed ## Bring it back: REGION= [PART=]
+	@$(SANDBOX) start-region $(REGION) $(PART)
+
+.PHONY: switchover failover
+switchover: .venv/.installed ## Make another database the writer, without loss: REGION=
+	@$(SANDBOX) switchover $(REGION)
+failover: .venv/.installed ## The same when the writer is lost [REGION=, else the one that has most]
+	@$(SANDBOX) failover $(REGION)
+
 ##@ Develop
 
 .PHONY: test
@@ -107,7 +135,7 @@ clean: ## Delete the virtual environments and all caches; the sandbox's data sta
 .PHONY: help
 help: ## Show this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Set-up, which the targets above ask for when a lock file is newer than what is installed.
 

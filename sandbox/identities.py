@@ -69,11 +69,12 @@ def make_identities(home: Home) -> None:
         use = use_profile(region)
         write_credentials(home, f"web-{region}", [use])
         write_credentials(home, f"worker-{region}", [use, ADMIN])
-    write_credentials(home, "operator", [AUDIT, DATABASE_ADMIN])
+    write_credentials(home, "operator", [AUDIT])
+    write_credentials(home, DATABASE_ADMIN, [DATABASE_ADMIN])
 
 
 def credentials_path(home: Home, name: str) -> str:
-    """AWS shared credentials file of `web-REGION`, `worker-REGION` or `operator`."""
+    """AWS shared credentials file of `web-REGION`, `worker-REGION`, `operator` or `database-admin`."""
     return str(home.secrets / f"credentials-{name}")
 
 

@@ -4,6 +4,7 @@ HOME/secrets/    passwords, access keys, credentials files: 0700
 HOME/postgres/   data directories, certificates, binaries when copied: the server's user owns it
 HOME/kms/ parameters/ broker/   state of the other servers
 HOME/run/        sockets, in a short path
+HOME/writer      the Region whose database takes writes
 HOME/logs/ static/ ports.json supervisord.conf
 """
 

@@ -86,6 +86,8 @@ class Fault:
         _require(not unknown, f"what are {sorted(unknown)}?")
         try:
             return cls(**body | {"mode": Mode(body["mode"])})
+        except InvalidFault:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidFault(f"{type(error).__name__}: {error}") from error
 

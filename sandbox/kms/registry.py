@@ -76,6 +76,11 @@ def find_operation(target: str, name: str) -> Operation | None:
     return _OPERATIONS.get((_SIGNING_NAMES.get(target, ""), name))
 
 
+def operation_names() -> list[tuple[str, str]]:
+    """Service and name of every operation that is served."""
+    return list(_OPERATIONS)
+
+
 def is_known(name: str, elsewhere: Sequence[str] = ()) -> bool:
     """Whether an operation of that name is served: here, or by the services that other processes serve."""
     here = any(name == known for _, known in _OPERATIONS)

@@ -13,7 +13,7 @@ from sandbox.kms.database import Database
 from sandbox.kms.delivery import Delivery
 from sandbox.kms.directory import Directory
 from sandbox.kms.endpoint import Endpoint
-from sandbox.kms.faults import Fault, InvalidFault
+from sandbox.kms.faults import Fault, InvalidFault, Mode
 from sandbox.kms.forwarding import Forwarding
 from sandbox.kms.identities import read_identities
 from sandbox.kms.listener import Listener
@@ -137,7 +137,11 @@ class Server:
         if faults.is_down:
             await listener.close()
         else:
-            await listener.open()
+            try:
+                await listener.open()
+            except OSError:  # somebody took the port meanwhile: it is down still, and says so
+                faults.put(Fault(mode=Mode.DOWN))
+                raise
         if not faults.is_dark:
             self.service.down.discard(region)
 

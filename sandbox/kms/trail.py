@@ -116,19 +116,20 @@ class _File:
         """Rename it, and begin a new one. A crash between the two leaves no current file, which `open` makes."""
         with self.lock:
             self.path.rename(self.path.with_name(f"{self.region}.{self.start:020}.jsonl"))
-            os.close(self.descriptor)
-            self.descriptor = _open(self.path)
+            former, self.descriptor = self.descriptor, _open(self.path)
             self.start, self.size = self.start + self.size, 0
+            os.close(former)
 
 
 def read_events(path: Path) -> list[Event]:
-    """All events of one Region's current file, oldest first; a line that is being written is left out."""
+    """All events of the Region whose current file this is, oldest first; a line that is being written is left out."""
     events = []
-    for line in path.read_bytes().splitlines():
-        try:
-            events.append(orjson.loads(line))
-        except orjson.JSONDecodeError:
-            continue
+    for file in (*(old for _, old in _old_files(path.parent, path.stem)), path):
+        for line in file.read_bytes().splitlines():
+            try:
+                events.append(orjson.loads(line))
+            except orjson.JSONDecodeError:
+                continue
     return events
 
 

@@ -99,20 +99,13 @@ class Stage:
 
     @contextmanager
     def cut_off(self, *regions: str) -> Iterator[None]:
-        """Nothing reaches those replicas while the block runs, though they stay connected."""
-        pids = [self._receiver(region) for region in regions]
-        for pid in pids:
+        """The writer sends those replicas nothing while the block runs, in which it is expected to die."""
+        query = "select pid from pg_stat_replication where application_name = any(%s)"
+        with connect(self.home, self.ports, self.writer) as connection:
+            senders = [pid for (pid,) in connection.execute(query, [list(regions)])]
+        for pid in senders:
             os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-
-    def _receiver(self, region: str) -> int:
-        with connect(self.home, self.ports, region) as connection:
-            [pid] = connection.execute("select pid from pg_stat_wal_receiver").fetchone() or [0]
-            return int(pid)
+        yield
 
     def _writing(self) -> psycopg.Connection[tuple[Any, ...]]:
         """The gateway's own way to the writer: every Region's host, and whichever is no replica."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from tests.sandbox.kms_cast import EUROPE, HOME, WEST, Cast, refused
+from tests.sandbox.kms_cast import EUROPE, HOME, WEST, Cast, refused, statement
 
 CONTEXT = {"tenant": "acme", "class": "pii", "purpose": "record"}
 
@@ -203,3 +206,65 @@ def test_an_enclave_is_never_answered_in_the_clear(kms_cast: Cast) -> None:
         client.generate_data_key(KeyId=arn, KeySpec="AES_256", Recipient=recipient)
     with refused("UnsupportedOperationException"):
         client.decrypt(CiphertextBlob=blob, Recipient=recipient)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda client, arn, _blob: client.encrypt(KeyId=arn, Plaintext=b"x", DryRun=True),
+        lambda client, _arn, blob: client.decrypt(CiphertextBlob=blob, DryRun=True),
+        lambda client, arn, _blob: client.generate_data_key(
+            KeyId=arn, KeySpec="AES_256", DryRun=True
+        ),
+        lambda client, arn, _blob: client.generate_data_key_without_plaintext(
+            KeyId=arn, KeySpec="AES_256", DryRun=True
+        ),
+        lambda client, arn, blob: client.re_encrypt(
+            CiphertextBlob=blob, DestinationKeyId=arn, DryRun=True
+        ),
+    ],
+)
+def test_every_dry_run_ends_as_one_and_respects_policy_and_state(
+    kms_cast: Cast, use: Callable[[Any, str, bytes], Any]
+) -> None:
+    arn = kms_cast.key()
+    client = kms_cast.kms("operator")
+    blob = client.encrypt(KeyId=arn, Plaintext=b"hello")["CiphertextBlob"]
+    with refused("DryRunOperationException"):
+        use(client, arn, blob)
+    with refused("AccessDeniedException"):
+        use(kms_cast.kms("nobody"), arn, blob)
+    client.disable_key(KeyId=arn)
+    with refused("DisabledException"):
+        use(client, arn, blob)
+
+
+def test_a_dry_run_can_ignore_the_ciphertext_and_ask_for_permission_alone(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    client = kms_cast.kms("operator")
+    ignoring: dict[str, Any] = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    with refused("DryRunOperationException"):
+        client.decrypt(KeyId=arn, **ignoring)
+    with refused("AccessDeniedException"):
+        kms_cast.kms("nobody").decrypt(KeyId=arn, **ignoring)
+    with refused("DryRunOperationException"):
+        client.re_encrypt(SourceKeyId=arn, DestinationKeyId=arn, **ignoring)
+    for incomplete in ({}, {"KeyId": arn}, {"KeyId": arn, "DryRun": True}):
+        with refused("ValidationException"):
+            client.decrypt(**incomplete)
+    with refused("ValidationException"):
+        client.decrypt(**ignoring)
+    with refused("InvalidCiphertextException"):
+        client.decrypt(KeyId=arn, CiphertextBlob=b"no ciphertext", DryRun=True)
+
+
+def test_a_policy_can_demand_that_data_stays_under_the_same_key(kms_cast: Cast) -> None:
+    arn, other = kms_cast.key(), kms_cast.key()
+    client = kms_cast.kms("operator")
+    blob = client.encrypt(KeyId=arn, Plaintext=b"hello")["CiphertextBlob"]
+    kms_cast.put_policy(
+        arn, statement("*", "kms:ReEncrypt*", Bool={"kms:ReEncryptOnSameKey": "true"})
+    )
+    client.re_encrypt(CiphertextBlob=blob, DestinationKeyId=arn)
+    with refused("AccessDeniedException", "kms:ReEncryptFrom"):
+        client.re_encrypt(CiphertextBlob=blob, DestinationKeyId=other)

@@ -359,3 +359,48 @@ def test_re_encrypt_needs_both_permissions(kms_cast: Cast) -> None:
         nobody.re_encrypt(CiphertextBlob=blob, DestinationKeyId=destination)
     kms_cast.put_policy(destination, statement({"AWS": role("nobody")}, "kms:ReEncryptTo"))
     nobody.re_encrypt(CiphertextBlob=blob, DestinationKeyId=destination)
+
+
+def test_bypassing_the_lockout_check_can_be_forbidden(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    admins = statement(
+        {"AWS": role("operator")},
+        "kms:*",
+        Null={"kms:BypassPolicyLockoutSafetyCheck": "true"},
+    )
+    client = kms_cast.kms("operator")
+    client.put_key_policy(KeyId=arn, Policy=document(admins))
+    kms_cast.settle()
+    client.put_key_policy(KeyId=arn, Policy=document(admins))
+    for bypass in (True, False):  # the condition key is there whenever the parameter is
+        with refused("AccessDeniedException"):
+            client.put_key_policy(
+                KeyId=arn, Policy=document(admins), BypassPolicyLockoutSafetyCheck=bypass
+            )
+
+
+@pytest.mark.parametrize(
+    ("conditions", "allowed"),
+    [
+        ({"StringEquals": {"kms:KeySpec": "HMAC_256"}}, True),
+        ({"StringEquals": {"kms:KeyUsage": "GENERATE_VERIFY_MAC"}}, True),
+        ({"StringEquals": {"kms:CustomerMasterKeySpec": "HMAC_256"}}, True),
+        ({"StringEquals": {"kms:KeyOrigin": "AWS_KMS"}}, True),
+        ({"StringEquals": {"kms:KeyOrigin": "EXTERNAL"}}, False),
+        ({"ForAnyValue:StringLike": {"kms:ResourceAliases": "alias/tenants/*"}}, True),
+        ({"ForAnyValue:StringLike": {"kms:ResourceAliases": "alias/other/*"}}, False),
+        ({"StringEquals": {"aws:ResourceAccount": ACCOUNT}}, True),
+    ],
+)
+def test_the_kind_and_the_aliases_of_a_key_are_condition_keys(
+    kms_cast: Cast, conditions: dict[str, Any], allowed: bool
+) -> None:
+    arn = kms_cast.key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    client = kms_cast.kms("operator")
+    client.create_alias(AliasName=f"alias/tenants/{arn[-12:]}", TargetKeyId=arn)
+    kms_cast.put_policy(arn, statement("*", "kms:GenerateMac", **conditions))
+    if allowed:
+        client.generate_mac(KeyId=arn, MacAlgorithm="HMAC_SHA_256", Message=b"x")
+    else:
+        with refused("AccessDeniedException"):
+            client.generate_mac(KeyId=arn, MacAlgorithm="HMAC_SHA_256", Message=b"x")

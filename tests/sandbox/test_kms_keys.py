@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tests.sandbox.kms_cast import ACCOUNT, HOME, ROOT, WEST, Cast, refused, session
+import pytest
+
+from tests.sandbox.kms_cast import ACCOUNT, HOME, ROOT, WEST, Cast, refused, session, standing_in
 
 
 def test_a_multi_region_key_is_described_as_aws_describes_it(kms_cast: Cast) -> None:
@@ -179,3 +182,80 @@ def test_what_kms_has_and_the_stand_in_has_not_is_refused_by_name(kms_cast: Cast
         kms_cast.kms("operator").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     with refused("UnsupportedOperationException"):
         kms_cast.kms("operator").create_key(Origin="AWS_CLOUDHSM", CustomKeyStoreId="cks-1")
+
+
+@pytest.mark.parametrize(
+    ("list_page", "most"),
+    [
+        (lambda client, _arn, limit: client.list_keys(Limit=limit), 1000),
+        (lambda client, _arn, limit: client.list_aliases(Limit=limit), 100),
+        (lambda client, arn, limit: client.list_resource_tags(KeyId=arn, Limit=limit), 50),
+        (lambda client, arn, limit: client.list_grants(KeyId=arn, Limit=limit), 100),
+        (lambda client, arn, limit: client.list_key_rotations(KeyId=arn, Limit=limit), 1000),
+        (lambda client, arn, limit: client.list_key_policies(KeyId=arn, Limit=limit), 1000),
+    ],
+)
+def test_each_list_has_its_own_largest_page(
+    kms_cast: Cast, list_page: Callable[[Any, str, int], Any], most: int
+) -> None:
+    arn = kms_cast.key()
+    client = kms_cast.kms("operator")
+    list_page(client, arn, 1)
+    list_page(client, arn, most)
+    with refused("ValidationException"):
+        list_page(client, arn, most + 1)
+
+
+def test_lists_without_a_limit_come_in_pages_of_aws(tmp_path: Path) -> None:
+    with standing_in(tmp_path, transition_seconds=0) as cast:
+        client = cast.kms("operator")
+        arns = [cast.key(MultiRegion=False) for _ in range(101)]
+        for number, arn in enumerate(arns[:51]):
+            client.create_alias(AliasName=f"alias/{number}", TargetKeyId=arn)
+        first = client.list_keys()
+        assert (len(first["Keys"]), first["Truncated"]) == (100, True)
+        rest = client.list_keys(Marker=first["NextMarker"])
+        assert (len(rest["Keys"]), rest["Truncated"]) == (1, False)
+        assert "NextMarker" not in rest
+        assert len(client.list_aliases()["Aliases"]) == 50
+
+
+def test_a_marker_stays_right_when_keys_come_between_two_pages(kms_cast: Cast) -> None:
+    client = kms_cast.kms("operator")
+    before = {kms_cast.key() for _ in range(3)}
+    page = client.list_keys(Limit=2)
+    found = [item["KeyArn"] for item in page["Keys"]]
+    new = {kms_cast.key() for _ in range(3)}
+    while page["Truncated"]:
+        page = client.list_keys(Limit=2, Marker=page["NextMarker"])
+        found += [item["KeyArn"] for item in page["Keys"]]
+    assert before <= set(found)
+    assert len(found) == len(set(found))
+    assert new
+
+
+def test_a_key_has_at_most_50_aliases(kms_cast: Cast) -> None:
+    arn, other = kms_cast.key(), kms_cast.key()
+    client = kms_cast.kms("operator")
+    names = [f"alias/many/{arn[-12:]}/{number}" for number in range(51)]
+    for name in names[:50]:
+        client.create_alias(AliasName=name, TargetKeyId=arn)
+    with refused("LimitExceededException"):
+        client.create_alias(AliasName=names[50], TargetKeyId=arn)
+    client.create_alias(AliasName=names[50], TargetKeyId=other)
+    with refused("LimitExceededException"):
+        client.update_alias(AliasName=names[50], TargetKeyId=arn)
+
+
+def test_a_new_key_takes_as_many_tags_as_a_key_may_carry(kms_cast: Cast) -> None:
+    tags = [{"TagKey": f"k{number}", "TagValue": "v" * 256} for number in range(50)]
+    arn = kms_cast.key(Tags=tags)
+    assert len(kms_cast.kms("operator").list_resource_tags(KeyId=arn)["Tags"]) == 50
+    client = kms_cast.kms("operator")
+    with refused("TagException"):
+        client.create_key(Tags=[*tags, {"TagKey": "more", "TagValue": ""}])
+    with refused("TagException"):
+        client.create_key(Tags=[tags[0], tags[0]])
+    for wrong in ({"TagKey": "k" * 129, "TagValue": ""}, {"TagKey": "k", "TagValue": "v" * 257}):
+        with refused("ValidationException"):
+            client.tag_resource(KeyId=arn, Tags=[wrong])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -59,12 +60,13 @@ def test_a_wrong_mac_is_an_error_and_not_an_answer(kms_cast: Cast) -> None:
 def test_a_key_is_used_for_what_it_is_for(kms_cast: Cast) -> None:
     mac, symmetric = mac_key(kms_cast), kms_cast.key()
     client = kms_cast.kms("operator")
-    for use in (
+    uses: list[Callable[[], Any]] = [
         lambda: client.encrypt(KeyId=mac, Plaintext=b"x"),
         lambda: client.generate_data_key(KeyId=mac, KeySpec="AES_256"),
         lambda: client.generate_mac(KeyId=symmetric, MacAlgorithm="HMAC_SHA_256", Message=MESSAGE),
         lambda: client.generate_mac(KeyId=mac, MacAlgorithm="HMAC_SHA_512", Message=MESSAGE),
-    ):
+    ]
+    for use in uses:
         with refused("InvalidKeyUsageException"):
             use()
     for rotate in (client.enable_key_rotation, client.rotate_key_on_demand):

@@ -14,6 +14,7 @@ from tests.sandbox.kms_cast import (
     document,
     refused,
     role,
+    session,
     statement,
 )
 
@@ -151,3 +152,53 @@ def test_the_primary_moves_only_to_an_enabled_replica(kms_cast: Cast) -> None:
         client.update_primary_region(KeyId=arn, PrimaryRegion=WEST)
     with refused("UnsupportedOperationException"):
         kms_cast.kms("operator", WEST).update_primary_region(KeyId=replica, PrimaryRegion=HOME)
+
+
+def test_a_moved_primary_is_recorded_in_both_regions(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    replica = kms_cast.replica(arn, WEST)
+    kms_cast.kms("operator").update_primary_region(KeyId=arn, PrimaryRegion=WEST)
+    for region, key in ((HOME, arn), (WEST, replica)):
+        event = kms_cast.stand_in.events(region)[-1]
+        assert event["eventName"] == "UpdatePrimaryRegion"
+        assert event["requestParameters"] == {"keyId": key, "primaryRegion": WEST}
+        assert event["userIdentity"]["arn"] == session("operator")
+
+
+def test_a_former_primary_is_a_replica_that_can_be_deleted_alone(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    replica = kms_cast.replica(arn, WEST)
+    client, west = kms_cast.kms("operator"), kms_cast.kms("operator", WEST)
+    client.update_primary_region(KeyId=arn, PrimaryRegion=WEST)
+    assert client.schedule_key_deletion(KeyId=arn)["KeyState"] == "PendingDeletion"
+    assert west.schedule_key_deletion(KeyId=replica)["KeyState"] == "PendingReplicaDeletion"
+    shown = west.describe_key(KeyId=replica)["KeyMetadata"]
+    assert shown["PendingDeletionWindowInDays"] == 30
+    assert "DeletionDate" not in shown
+
+
+def test_a_key_pending_deletion_neither_becomes_nor_stops_being_primary(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    replica = kms_cast.replica(arn, WEST)
+    client, west = kms_cast.kms("operator"), kms_cast.kms("operator", WEST)
+    west.schedule_key_deletion(KeyId=replica)
+    with refused("KMSInvalidStateException", replica):
+        client.update_primary_region(KeyId=arn, PrimaryRegion=WEST)
+    west.cancel_key_deletion(KeyId=replica)
+    west.enable_key(KeyId=replica)
+    client.schedule_key_deletion(KeyId=arn)
+    with refused("KMSInvalidStateException", arn):
+        client.update_primary_region(KeyId=arn, PrimaryRegion=WEST)
+
+
+def test_data_keys_of_every_region_open_in_every_other(kms_cast: Cast) -> None:
+    arn = kms_cast.key()
+    arns = [arn, kms_cast.replica(arn, WEST), kms_cast.replica(arn, EUROPE)]
+    for maker in arns:
+        made = kms_cast.kms("operator", maker.split(":")[3]).generate_data_key(
+            KeyId=maker, KeySpec="AES_256"
+        )
+        for opener in arns:
+            client = kms_cast.kms("operator", opener.split(":")[3])
+            opened = client.decrypt(CiphertextBlob=made["CiphertextBlob"], KeyId=opener)
+            assert opened["Plaintext"] == made["Plaintext"]

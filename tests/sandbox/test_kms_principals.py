@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -109,12 +109,13 @@ def test_an_access_key_counts_while_it_is_active(kms_cast: Cast, iam: Any, user:
     key = enter(kms_cast, iam, user)
     sts = kms_cast.client("sts", user, HOME)
     sts.get_caller_identity()
-    for change in (
+    changes: list[Callable[[], Any]] = [
         lambda: iam.update_access_key(
             UserName=user, AccessKeyId=key["AccessKeyId"], Status="Inactive"
         ),
         lambda: iam.delete_access_key(UserName=user, AccessKeyId=key["AccessKeyId"]),
-    ):
+    ]
+    for change in changes:
         change()
         kms_cast.settle()
         with refused("InvalidClientTokenId"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox.kms import KmsStandIn
 from sandbox.kms.errors import Refusal
 from sandbox.kms.events import Action
 from sandbox.kms.quotas import CRYPTOGRAPHIC, RATES, Quotas, charges
-from tests.sandbox.kms_cast import EUROPE, HOME, REGIONS, WEST, Cast, refused, standing_in
+from sandbox.kms.remote import Remote
+from tests.sandbox.kms_cast import EUROPE, HOME, IDENTITIES, REGIONS, WEST, Cast, refused
 
 
 class Account:
@@ -142,11 +145,15 @@ def test_slow_lanes_are_five_a_second() -> None:
 def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
     """A stand-in of this module's own, that enforces quotas from its start."""
     directory: Path = tmp_path_factory.mktemp("quotas")
-    with standing_in(directory, transition_seconds=0) as cast:
-        yield cast
+    identities = directory / "identities.json"
+    identities.write_text(json.dumps(IDENTITIES))
+    flags = ["--quotas", "--transition-seconds=0"]
+    with KmsStandIn(directory / "state", identities, REGIONS, flags) as stand_in:
+        yield Cast(stand_in)
 
 
 def test_boto3_is_throttled_by_the_quota_and_another_region_is_not(cast: Cast) -> None:
+    assert Remote(cast.stand_in.admin).status()["quotas"]["on"] is True
     cast.stand_in.switch_quotas(on=True, scale=0.02)  # one a ten seconds
     arn = cast.key()
     with refused("ThrottlingException", "exceeded the rate"):

@@ -225,6 +225,7 @@ def test_a_full_file_is_put_away_and_read_on_as_if_it_were_one(tmp_path: Path) -
     assert len(list(tmp_path.glob(f"{HOME}.*.jsonl"))) > 5
     lines = list(trail.lines(HOME))
     assert numbers(trail) == list(reversed(range(200)))
+    assert [event["n"] for event in read_events(tmp_path / f"{HOME}.jsonl")] == list(range(200))
     for position, line in lines[::9]:
         assert numbers(trail, position) == list(reversed(range(json.loads(line)["n"])))
     onward = list(trail.lines_from(HOME, 0))

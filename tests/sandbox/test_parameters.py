@@ -1,24 +1,77 @@
-"""Parameter Store: one endpoint for all Regions, each with parameters of its own."""
+"""Parameter Store: behind the endpoint of each Region, with parameters of its own."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 
+from sandbox.outages import kms_admin
+from tests.sandbox.kms_cast import refused
 from tests.stack import Stack
 
 
-def test_a_parameter_is_found_in_its_own_region_alone(stack: Stack) -> None:
-    name = f"/test/{uuid4()}"
-    session = boto3.Session(profile_name="gateway-admin")
-    address = f"http://127.0.0.1:{stack.ports.parameters}"
-    east, west = (
-        session.client("ssm", region, endpoint_url=address) for region in ("us-east-2", "us-west-1")
+def ssm(stack: Stack, region: str, profile: str = "gateway-admin") -> Any:
+    session: Any = boto3.Session(profile_name=profile)
+    return session.client(
+        "ssm",
+        region,
+        endpoint_url=stack.kms_endpoint(region),
+        config=Config(retries={"total_max_attempts": 1}),
     )
+
+
+@pytest.fixture
+def name() -> str:
+    return f"/test/{uuid4()}"
+
+
+def test_a_parameter_is_found_in_its_own_region_alone(stack: Stack, name: str) -> None:
+    east, west = (ssm(stack, region) for region in ("us-east-2", "us-west-1"))
     east.put_parameter(Name=name, Value="arn", Type="String")
     assert east.get_parameter(Name=name)["Parameter"]["Value"] == "arn"
-    with pytest.raises(ClientError, match="ParameterNotFound"):
+    with refused("ParameterNotFound"):
         west.get_parameter(Name=name)
+
+
+def test_who_may_only_use_keys_publishes_nothing(stack: Stack, name: str) -> None:
+    with refused("AccessDeniedException", "ssm:PutParameter"):
+        ssm(stack, "us-east-2", "gateway-use-us-east-2").put_parameter(
+            Name=name, Value="arn", Type="String"
+        )
+
+
+def test_a_value_is_never_in_the_trail(stack: Stack, name: str) -> None:
+    value = f"value-{uuid4()}"
+    ssm(stack, "us-west-1").put_parameter(Name=name, Value=value, Type="String")
+    text = (stack.home.path / "kms" / "trail" / "us-west-1.jsonl").read_text()
+    assert '"eventName":"PutParameter"' in text
+    assert value not in text
+
+
+def test_a_region_that_is_down_takes_its_parameters_with_it(stack: Stack, name: str) -> None:
+    orders = kms_admin(stack.ports)
+    orders.post("regions/us-west-1", {"mode": "down"})
+    try:
+        with pytest.raises(EndpointConnectionError):
+            ssm(stack, "us-west-1").put_parameter(Name=name, Value="arn", Type="String")
+        ssm(stack, "us-east-2").put_parameter(Name=name, Value="arn", Type="String")
+    finally:
+        orders.post("regions/us-west-1", {"mode": "up"})
+
+
+def test_one_operation_of_another_service_can_fail_alone(stack: Stack, name: str) -> None:
+    orders = kms_admin(stack.ports)
+    orders.post("regions/us-west-1", {"mode": "throttled", "operation": "PutParameter"})
+    try:
+        client = ssm(stack, "us-west-1")
+        with refused("ThrottlingException", "Rate exceeded"):
+            client.put_parameter(Name=name, Value="arn", Type="String")
+        with refused("ParameterNotFound"):
+            client.get_parameter(Name=name)
+    finally:
+        orders.post("regions/us-west-1", {"mode": "up"})

@@ -13,7 +13,7 @@ from sandbox.files import write_file
 from sandbox.layout import REGIONS
 from sandbox.outages import Part, kill_region, start_region
 from sandbox.postgres.cluster import forget_dead_servers
-from sandbox.postgres.failover import candidates
+from sandbox.postgres.failover import candidates, running
 from sandbox.postgres.writer import record_writer
 from sandbox.processes import end_processes, find_processes
 from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn
@@ -30,7 +30,9 @@ def shared() -> Iterator[Stage]:
 
 @pytest.fixture
 def stage(shared: Stage) -> Stage:
-    """The databases, all running, whoever is the writer."""
+    """The databases, all running, whoever is the writer, also after a test that failed."""
+    for region in set(REGIONS) - running(shared.home):
+        get_back_database(shared, region)
     shared.write(5)
     assert shared.follow(shared.write())
     return shared
@@ -74,6 +76,7 @@ def test_what_only_the_old_writer_had_is_gone_when_it_comes_back(stage: Stage) -
     old = stage.writer
     rows = stage.write()
     stage.follow(rows)
+    directory = (stage.home.postgres / old).stat().st_ino
     with stage.cut_off(*stage.replicas):
         assert stage.write(40) == rows + 40
         lose_database(stage, old)
@@ -81,6 +84,7 @@ def test_what_only_the_old_writer_had_is_gone_when_it_comes_back(stage: Stage) -
     assert stage.write(2) == rows + 2
     get_back_database(stage, old)
     assert stage.follow(rows + 2)
+    assert (stage.home.postgres / old).stat().st_ino == directory, "rewound, and not copied afresh"
 
 
 def test_a_running_writer_is_fenced_and_rejoins_at_once(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from sandbox.kms.call import Call
 from sandbox.kms.conditions import bypass_condition
 from sandbox.kms.errors import not_found
 from sandbox.kms.lookup import find_by_id
+from sandbox.kms.pages import kms_page
 from sandbox.kms.registry import Answer, operation
 from sandbox.kms.service import Service
 
@@ -40,7 +41,8 @@ def list_key_policies(service: Service, call: Call) -> Answer:
     """The one name that there is."""
     key = find_by_id(service, call, call.parameters["KeyId"])
     authorize_key(service, call, "kms:ListKeyPolicies", key)
-    return {"PolicyNames": [_NAME], "Truncated": False}
+    page, rest = kms_page([_NAME], str, call.parameters, default=100, most=1000)
+    return {"PolicyNames": page, **rest}
 
 
 def _check_name(call: Call) -> None:
