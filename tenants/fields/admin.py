@@ -20,9 +20,9 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
+from crypto.errors import DecryptionFailed
 from tenants.fields.base import EncryptedField
 from tenants.fields.queryset import encrypted_fields
-from tenants.fields.value import MASK
 
 if TYPE_CHECKING:
     from django.contrib.admin.options import BaseModelAdmin
@@ -48,15 +48,16 @@ class MaskedAdmin(_Admin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """The columns, encrypted ones masked."""
-        return self._masked(request, super().get_list_display(request))  # type: ignore[misc]
+        return self._shown(request, super().get_list_display(request))  # type: ignore[misc]  # inlines have none
 
     def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
         """The columns that lead to the form."""
-        return self._masked(request, super().get_list_display_links(request, list_display))  # type: ignore[misc]
+        links = super().get_list_display_links(request, list_display)  # type: ignore[misc]  # inlines have none
+        return None if links is None else self._shown(request, links)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What cannot be edited, encrypted fields masked."""
-        return self._masked(request, super().get_readonly_fields(request, obj))
+        return self._shown(request, super().get_readonly_fields(request, obj))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """The form's parts; in them too, what cannot be edited is masked."""
@@ -67,7 +68,7 @@ class MaskedAdmin(_Admin):
             return [
                 shown(name)
                 if isinstance(name, list | tuple)
-                else self._masked(request, [name])[0]
+                else self._shown(request, [name])[0]
                 if not editable or name in fixed
                 else name
                 for name in names
@@ -84,22 +85,28 @@ class MaskedAdmin(_Admin):
             kwargs["reveal"] = True
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
-    def _masked(self, request: HttpRequest, names: Any) -> Any:
-        if names is None or self.may_reveal(request):
-            return names
-        encrypted = {field.name: field for field in encrypted_fields(self.model)}
-        return [encrypted_column(encrypted[name]) if name in encrypted else name for name in names]
+    def _shown(self, request: HttpRequest, names: Any) -> Any:
+        found = {field.name: field for field in encrypted_fields(self.model)}
+        reveal = self.may_reveal(request)
+        return [shown_column(found[name], reveal) if name in found else name for name in names]
 
 
 @lru_cache(maxsize=1_024)
-def encrypted_column(field: EncryptedField) -> Callable[[Model], str | None]:
-    """A column of the admin that shows a mask, and opens nothing; the same each time, since Django compares them."""
+def shown_column(field: EncryptedField, reveal: bool) -> Callable[[Model], Any]:
+    """A column of the admin: a mask that opens nothing, or the value. Remembered, since Django compares columns."""
 
-    def column(row: Model) -> str | None:
-        return None if field.held(row) is None else MASK
+    def column(row: Model) -> Any:
+        if field.held(row) is None or not reveal:
+            return field.value_to_string(row) or None
+        try:
+            return getattr(row, field.attname)
+        except DecryptionFailed:
+            return (
+                DecryptionFailed.TEXT
+            )  # of one row, which must not keep the others from being shown
 
     column.__name__ = field.name
-    column.short_description = capfirst(field.verbose_name)  # type: ignore[attr-defined]
+    column.short_description = capfirst(field.verbose_name)  # type: ignore[attr-defined]  # of functions in the admin
     return column
 
 

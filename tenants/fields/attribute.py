@@ -38,7 +38,7 @@ class EncryptedAttribute(DeferredAttribute):
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         held = super().__get__(instance, cls)
-        if instance is None or held is None or _stays_closed(instance):
+        if instance is None or held is None or stays_closed(instance):
             return held
         return held.open() if held.is_open else held.open(self.field.where(instance))
 
@@ -47,6 +47,8 @@ class EncryptedAttribute(DeferredAttribute):
         if isinstance(value, EncryptedValue):
             if value.field.place != field.place:
                 raise TypeError(f"This is a value of {value.field.label}: open() it first.")
+            if field.attname in data:  # and not just loaded, together with its token
+                field.forget_token(instance)
             data[field.attname] = value
             return
         if hasattr(value, "resolve_expression"):
@@ -57,7 +59,8 @@ class EncryptedAttribute(DeferredAttribute):
             field.forget_token(instance)
 
 
-def _stays_closed(instance: Model) -> bool:
+def stays_closed(instance: Model) -> bool:
+    """Whether this instance's attributes give what is held."""
     wanted = _unopened.get()
     if wanted is None or wanted is instance:
         return False

@@ -145,10 +145,8 @@ class EncryptedField(_Field):
     def unseal(self, message: bytes, where: Where) -> Any:
         """The plain value. Raises `DecryptionFailed`, and what the registry and KMS answer."""
         plaintext = Plaintext(current_keys().open(message, where.tenant, self.classification))
-        collection, name = self.place
         try:
-            fields = decode_part(plaintext.encoded, Binding(collection, where.row, 0))
-            return self.decode(fields[name])
+            return self._decoded(plaintext, where)
         except (
             DecryptionFailed,
             KeyError,
@@ -158,7 +156,11 @@ class EncryptedField(_Field):
             ValidationError,
         ):
             pass
-        raise DecryptionFailed
+        raise DecryptionFailed  # out here, where no variable of a frame holds the value
+
+    def _decoded(self, plaintext: Plaintext, where: Where) -> Any:
+        collection, name = self.place
+        return self.decode(decode_part(plaintext.encoded, Binding(collection, where.row, 0))[name])
 
     # Between instance and database
 
@@ -260,17 +262,13 @@ class EncryptedField(_Field):
         return name, path, args, kwargs
 
     @property
-    def non_db_attrs(self) -> tuple[str, ...]:  # type: ignore[override]
+    def non_db_attrs(self) -> tuple[str, ...]:  # type: ignore[override]  # a class attribute of Django's
         """Options whose change alters no column, which is bytes whatever they are."""
         return (*super().non_db_attrs, *_OWN_OPTIONS, *schema.TYPE_OPTIONS)
 
     def db_type(self, connection: Any) -> str:
         """Bytes."""
         return cast(str, connection.data_types["BinaryField"])
-
-    def rel_db_type(self, connection: Any) -> str:
-        """Bytes."""
-        return self.db_type(connection)
 
     def cast_db_type(self, connection: Any) -> str:
         """Bytes; `bulk_update` casts to it."""

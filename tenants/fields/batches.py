@@ -34,8 +34,8 @@ class Rows:
     where: Mapping[str, Any] = field(default_factory=dict)
 
     def all(self) -> QuerySet[Model]:
-        """A new queryset, past whatever the model's own managers hide."""
-        return self.model._base_manager.filter(**self.where)
+        """A new queryset, of Django's own kind: past what the model's managers hide, and what ours would seal again."""
+        return QuerySet(self.model).filter(**self.where)
 
     def acting(self) -> ExitStack:
         """Act for the one tenant, where it was named."""

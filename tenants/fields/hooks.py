@@ -44,13 +44,13 @@ def _saving(save_base: Any) -> Any:
     def saving(self: Model, *args: Any, update_fields: Any = None, **kwargs: Any) -> None:
         if update_fields is not None:
             update_fields = frozenset(with_companions(type(self), update_fields))
-        if self._meta.concrete_model._meta.parents:  # type: ignore[union-attr]
+        if self._meta.concrete_model._meta.parents:  # type: ignore[union-attr]  # None for abstract ones
             # A receiver of Django's pre_save signal may still say whose the row is.
             with suppress(TenantMissing):
                 seal_row(self, add=self._state.adding, names=update_fields or ())
         save_base(self, *args, update_fields=update_fields, **kwargs)
 
-    saving.alters_data = True  # type: ignore[attr-defined]
+    saving.alters_data = True  # type: ignore[attr-defined]  # as Django marks its own, for templates
     return saving
 
 

@@ -18,8 +18,9 @@ from uuid import UUID
 from crypto.blind_index import IndexKey
 from crypto.context import EncryptionContext, Purpose
 from crypto.envelope import Envelope
+from crypto.errors import KeyAccessDenied
 from crypto.keyring import TenantKeyRef
-from tenants.errors import TenantNotActive
+from tenants.errors import RegionNotAllowed, TenantNotActive
 from tenants.fields.ambient import tenant_id
 from tenants.fields.errors import KeyNotPrepared
 from tenants.fields.generations import Generations, cache_seconds, new_envelope
@@ -98,9 +99,11 @@ class FieldKeys:
     def prepare(
         self, tenant: UUID, classifications: Collection[str], *, search: bool = False
     ) -> None:
-        """Hold what sealing needs, with `search` also what search tokens need."""
+        """Hold what it takes to seal, to open what is sealed now, and with `search` to make search tokens."""
         for classification in classifications:
-            self.seal(Plaintext(b""), tenant, classification)
+            message = self.seal(Plaintext(b""), tenant, classification)
+            with suppress(RegionNotAllowed, KeyAccessDenied):  # some Regions may seal and not open
+                self.open(message, tenant, classification)
             if search:
                 self.index_key(tenant, classification)
 
@@ -137,9 +140,10 @@ class _Callers:
         now = self._monotonic()
         with self._lock:
             caller, read_at = self._seen.get(tenant, (None, 0.0))
-        seconds = cache_seconds() if in_transaction() else FRESH_SECONDS
-        if caller is not None and now - read_at < seconds:
-            return caller
+        if caller is not None:
+            age = now - read_at
+            if age < FRESH_SECONDS or (age < cache_seconds() and in_transaction()):
+                return caller
         refuse_in_transaction()
         found = self._find(tenant)
         with self._lock:
@@ -188,10 +192,10 @@ def replaced_by(keys: FieldKeys) -> Iterator[None]:
 def prepare(
     tenant: UUID | str, classifications: Collection[str] = ("pii",), *, search: bool = False
 ) -> None:
-    """Fetch, before a transaction begins, the keys that sealing in it will need.
+    """Fetch, before a transaction begins, the keys that sealing in it, and reading that back, will need.
 
     They are then held for half of GATEWAY_DATA_KEY_CACHE_SECONDS at least. `search` is for fields with
-    `queries=Equality()`. What is read in the transaction is for `prefetch_decrypt`. Raises what the registry and KMS
+    `queries=Equality()`. Rows that are there already are for `prefetch_decrypt`. Raises what the registry and KMS
     answer, and inside of a transaction `KeyNotPrepared` where something is not held.
     """
     current_keys().prepare(tenant_id(tenant), classifications, search=search)

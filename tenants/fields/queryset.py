@@ -15,7 +15,7 @@ from django.db.models import Model, QuerySet
 
 from crypto.errors import DecryptionFailed
 from tenants.fields import paths
-from tenants.fields.ambient import required_tenant
+from tenants.fields.ambient import current_tenant, required_tenant
 from tenants.fields.attribute import unopened
 from tenants.fields.base import EncryptedField
 from tenants.fields.errors import KeyNotPrepared
@@ -69,6 +69,11 @@ class EncryptedQuerySet(QuerySet[M, M]):
 
     def decrypted(self, *names: str) -> Self:
         """Open these encrypted fields, or all, when the rows are fetched; `values()` then gives plain values."""
+        unknown = set(names) - {field.name for field in encrypted_fields(self.model)}
+        if unknown:
+            raise FieldError(
+                f"{self.model._meta.label} has no encrypted {', '.join(sorted(unknown))}."
+            )
         found: Self = self.all()
         found._names = names
         return found
@@ -105,35 +110,34 @@ class EncryptedQuerySet(QuerySet[M, M]):
         """As Django's; a literal is sealed once for all rows, and then only rows of the ambient tenant are reached."""
         self._refuse_moving(kwargs)
         rows: Any = self
-        for field in encrypted_fields(self.model, kwargs):
+        for field in encrypted_fields(self.model, kwargs) if kwargs else ():
             value = kwargs[field.name]
-            if not hasattr(value, "resolve_expression"):
-                kwargs |= self._sealed(field, value)
-                if kwargs[field.name] is not value and field.tenant:
-                    rows = rows.filter(**{field.tenant: required_tenant()})
+            if hasattr(value, "resolve_expression"):
+                continue  # of bulk_update, or refused when it is compiled
+            kwargs |= self._sealed(field, value)
+            if field.tenant and (value is not None or current_tenant()):
+                rows = rows.filter(**{field.tenant: required_tenant()})
         return super(EncryptedQuerySet, rows).update(**kwargs)
 
     def _sealed(self, field: EncryptedField, value: Any) -> dict[str, Any]:
         """The columns that hold this value: the field's, and that of its tokens."""
-        token = None
-        if value is not None and not isinstance(value, EncryptedValue):
+        found, token = None, None
+        if value is not None:
             if field.bind_row:
                 raise FieldError(
                     f"{field.label} is bound to its row: update() cannot set it, bulk_update() can."
                 )
-            value = EncryptedValue.plain(field, value)
-            token = None if field.queries is None else Term(value).token()
-            value.seal(field.where_without_row())
-        elif value is not None:
-            return {field.name: value}
-        return {field.name: value} | ({} if field.queries is None else {field.name + SUFFIX: token})
+            found = EncryptedValue.plain(field, _plain(value))
+            token = None if field.queries is None else Term(found).token()
+            found.seal(field.where_without_row())
+        return {field.name: found} | ({} if field.queries is None else {field.name + SUFFIX: token})
 
     def _refuse_moving(self, names: Iterable[str]) -> None:
         """Rows that go to another tenant must take their values along, which only `save()` can do."""
         moving = {
             paths.head(field.tenant) for field in encrypted_fields(self.model) if field.tenant
         }
-        if moved := moving & {name.removesuffix("_id") for name in names}:
+        if moved := moving & {form for name in names for form in (name, name.removesuffix("_id"))}:
             raise FieldError(
                 f"{', '.join(moved)} says whose the encrypted values are: assign them anew and save() each row."
             )
@@ -155,7 +159,7 @@ class EncryptedQuerySet(QuerySet[M, M]):
             self._result_cache = _open_all(self._result_cache, self._names)
 
 
-class EncryptedManager(models.Manager.from_queryset(EncryptedQuerySet)):  # type: ignore[misc]
+class EncryptedManager(models.Manager.from_queryset(EncryptedQuerySet)):  # type: ignore[misc]  # a class that is made
     """The manager to derive one's own from."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.apps import apps
 
 from tenants.fields.base import EncryptedField
+from tenants.fields.queryset import encrypted_fields
 from tenants.fields.value import MASK
 
 _DONE = "_masks_encrypted_fields"
@@ -26,8 +27,8 @@ class Masked:
         return None if self.model_field.held(instance) is None else MASK
 
     def to_representation(self, value: Any) -> Any:
-        """The mask."""
-        return value
+        """The mask, whatever is given."""
+        return value if value is None else MASK
 
     def run_validation(self, data: Any = None) -> Any:
         """As the plain field does. A client that sends the mask back means no change, and must leave the field out."""
@@ -35,17 +36,18 @@ class Masked:
 
         if data == MASK:
             raise ValidationError("This is the mask of an encrypted value: leave the field out.")
-        return super().run_validation(data)  # type: ignore[misc]
+        return super().run_validation(data)  # type: ignore[misc]  # of the field that it is mixed with
 
 
 def install() -> None:
-    """Teach `ModelSerializer`; nothing where Django REST framework is not installed."""
-    if not apps.is_installed("rest_framework"):
+    """Teach `ModelSerializer`, where Django REST framework is installed and a model has encrypted fields."""
+    if not apps.is_installed("rest_framework") or not any(map(encrypted_fields, apps.get_models())):
         return
     from rest_framework.serializers import ModelSerializer  # noqa: PLC0415 - needs the apps to be ready
 
     if not hasattr(ModelSerializer, _DONE):
-        ModelSerializer.build_standard_field = _building(ModelSerializer.build_standard_field)  # type: ignore[method-assign]
+        build = _building(ModelSerializer.build_standard_field)
+        ModelSerializer.build_standard_field = build  # type: ignore[method-assign]  # there is no hook
         setattr(ModelSerializer, _DONE, True)
 
 

@@ -142,7 +142,7 @@ class Rotation:
     def _lacks_token(self, row: Model) -> bool:
         if self.target.queries is None:
             return False
-        return row.__dict__[self.target.name + SUFFIX] is None
+        return row.__dict__[self.target.name + SUFFIX] is Stale.TOKEN
 
     def _renew(self, tenant: UUID) -> None:
         """Values must not move to a data key that is itself too old."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from django.core.exceptions import FieldError
 from django.db.models import Case, Value
@@ -50,24 +51,35 @@ def _is_sealed(leaf: Any) -> bool:
 
 
 def refuse_moved(field: EncryptedField, held: EncryptedValue, where: Where, add: bool) -> None:
-    """Raise `WrongTenant` or `WrongRow` where a sealed value is about to be stored in a place where it would not open.
-
-    The tenant shows in the message's header. The row does not: of a copied row the value must open there.
-    """
-    message = held.message or b""
-    try:
-        context = read_header(message).context
-    except DecryptionFailed:
-        return  # what was broken before stays as it is, and raises when it is read
-    # Pairs are sorted by name, so that the tenant comes last (`crypto.context`).
-    if not context.endswith(b"\x00\x06tenant\x00\x20" + where.tenant.hex.encode()):
+    """Raise `WrongTenant` or `WrongRow` where a sealed value is about to be stored where it would not open."""
+    if not _is_of(where.tenant, held):
         raise WrongTenant(
             f"{field.label} was sealed for another tenant: assign the value anew to move it."
         )
-    if add and field.bind_row:
-        try:
-            field.unseal(message, where)
-        except DecryptionFailed:
-            raise WrongRow(
-                f"{field.label} was sealed for another row: assign the value anew to copy it."
-            ) from None
+    if add and field.bind_row and not _opens(field, held, where):
+        raise WrongRow(
+            f"{field.label} was sealed for another row: assign the value anew to copy it."
+        )
+
+
+def _is_of(tenant: UUID, held: EncryptedValue) -> bool:
+    """Whether it was sealed for that tenant; what was broken before counts, and raises when it is read."""
+    if held.place is not None:
+        return held.place.tenant == tenant
+    try:
+        context = read_header(held.message or b"").context
+    except DecryptionFailed:
+        return True
+    # Pairs are sorted by name, so that the tenant comes last (`crypto.context`).
+    return context.endswith(b"\x00\x06tenant\x00\x20" + tenant.hex.encode())
+
+
+def _opens(field: EncryptedField, held: EncryptedValue, where: Where) -> bool:
+    """The row does not show in a message: one that was only loaded must be opened to know."""
+    if held.place is not None:
+        return held.place == where
+    try:
+        field.unseal(held.message or b"", where)
+    except DecryptionFailed:
+        return False
+    return True

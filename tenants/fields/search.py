@@ -9,7 +9,7 @@ which rows of one tenant share a value of that one field, and nothing else.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.db import models
 from django.db.models import Model
@@ -18,6 +18,7 @@ from django.utils.deconstruct import deconstructible
 
 from crypto.blind_index import TOKEN_LENGTH, normalise, token
 from tenants.fields.ambient import required_tenant
+from tenants.fields.attribute import stays_closed
 from tenants.fields.keys import current_keys
 from tenants.fields.value import MASK, EncryptedValue
 
@@ -84,15 +85,17 @@ class TokenAttribute(DeferredAttribute):
     field: BlindIndexField
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
-        if instance is not None and instance.__dict__.get(self.field.attname) is Stale.TOKEN:
-            instance.__dict__[self.field.attname] = self.field.token_of(instance)
-        return super().__get__(instance, cls)
+        held = super().__get__(instance, cls)
+        if held is not Stale.TOKEN or stays_closed(instance):
+            return held
+        token = instance.__dict__[self.field.attname] = self.field.token_of(instance)
+        return token
 
     def __set__(self, instance: Model, value: Any) -> None:
-        held = instance.__dict__.get(self.field.source)
         # The constructor sets every field, this one to None: what was just assigned must get its token all the same.
-        is_new = value is None and held is not None and held.message is None
-        instance.__dict__[self.field.attname] = Stale.TOKEN if is_new else value
+        # So does a row that was stored before its field could be searched, when it is saved the next time.
+        is_missing = value is None and instance.__dict__.get(self.field.source) is not None
+        instance.__dict__[self.field.attname] = Stale.TOKEN if is_missing else value
 
 
 class BlindIndexField(models.BinaryField):
@@ -121,7 +124,7 @@ class BlindIndexField(models.BinaryField):
     def source_of(self, instance: Model) -> EncryptedField:
         """The encrypted field that this one serves."""
         found: Any = instance._meta.get_field(self.source)
-        return found  # type: ignore[no-any-return]
+        return cast("EncryptedField", found)
 
     def token_of(self, instance: Model) -> bytes | None:
         """The token of the value that the instance holds."""

@@ -31,9 +31,12 @@ class Where(NamedTuple):
 
 
 class EncryptedValue:
-    """One value of an encrypted field. `message` is None until it is sealed."""
+    """One value of an encrypted field. `message` is None until it is sealed.
 
-    __slots__ = ("_origin", "_sealed", "_value", "field", "message")
+    `place` is where the message was made or has opened, None where neither has happened in this process.
+    """
+
+    __slots__ = ("_origin", "_sealed", "_value", "field", "message", "place")
 
     def __init__(
         self, field: EncryptedField, message: bytes | None, value: Any = _UNOPENED
@@ -41,7 +44,8 @@ class EncryptedValue:
         self.field = field
         self.message = message
         self._value = value
-        self._sealed: tuple[Plaintext, Where] | None = None
+        self.place: Where | None = None
+        self._sealed: Plaintext | None = None
         self._origin: Callable[[], Where] | None = None
 
     @classmethod
@@ -84,15 +88,15 @@ class EncryptedValue:
         self._note_sealed(where)
 
     def _note_sealed(self, where: Where) -> None:
-        """Remember what the message holds, where the value can change under our hands."""
+        """Remember where the message belongs, and what it holds where the value can change under our hands."""
+        self.place = where
         if self.field.is_mutable:
-            self._sealed = (self.field.encoded(self, where), where)
+            self._sealed = self.field.encoded(self, where)
 
     def _has_changed(self) -> bool:
-        if self._sealed is None:
+        if self._sealed is None or self.place is None:
             return False
-        then, where = self._sealed
-        return self.field.encoded(self, where).encoded != then.encoded
+        return self.field.encoded(self, self.place).encoded != self._sealed.encoded
 
     def of(self, origin: Callable[[], Where]) -> EncryptedValue:
         """The same value, which now opens without being told where it is from."""
@@ -121,5 +125,5 @@ class EncryptedValue:
     def __deepcopy__(self, memo: dict[int, Any]) -> EncryptedValue:
         value = self._value if self._value is _UNOPENED else deepcopy(self._value, memo)
         found = EncryptedValue(self.field, self.message, value)
-        found._sealed = self._sealed
+        found._sealed, found.place = self._sealed, self.place
         return found

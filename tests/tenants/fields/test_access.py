@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.exceptions import FieldError
 
 from crypto.errors import DecryptionFailed
-from tenants.fields import EncryptedValue, prefetch_decrypt, using_tenant
+from tenants.fields import EncryptedValue, prefetch_decrypt, queryset, using_tenant
 from tests.callers import queries
 from tests.stack import Stack
-from tests.tenants.fields.crm.models import Account, Everything, Person
+from tests.tenants.fields.crm.models import Account, Card, Everything, Person
 from tests.tenants.fields.rows import kms_calls, put, raw
 
 
@@ -76,6 +77,8 @@ def test_decrypted_opens_a_whole_queryset_in_one_call(
         assert all(vars(row)["email"].is_open for row in rows.decrypted().order_by("pk").iterator())
         assert all(vars(row)["email"].is_open for row in prefetch_decrypt(rows))
     assert len(calls) == 1
+    with pytest.raises(FieldError, match=r"crm\.Person has no encrypted emial"):
+        rows.decrypted("emial")
 
 
 def test_values_are_sealed_until_they_are_opened_for_a_tenant(account: Account, acme: UUID) -> None:
@@ -93,6 +96,25 @@ def test_values_are_sealed_until_they_are_opened_for_a_tenant(account: Account, 
         assert [row[0] for row in rows.decrypted().values_list("email", "pk")] == wanted
         assert [row.email for row in rows.decrypted().values_list("email", named=True)] == wanted
         assert [row["email"] for row in rows.values("email").decrypted().iterator()] == wanted
+
+
+def test_values_that_are_bound_to_their_row_open_in_an_instance_alone(acme: UUID) -> None:
+    with using_tenant(acme):
+        card = Card.objects.create(number="4111")
+        [number] = Card.objects.filter(pk=card.pk).values_list("number", flat=True)
+        with pytest.raises(FieldError, match=r"crm\.Card\.number is bound to its row"):
+            number.open()
+        with pytest.raises(FieldError):
+            list(Card.objects.filter(pk=card.pk).decrypted().values("number"))
+        [row] = Card.objects.filter(pk=card.pk).decrypted()
+        assert row.number == "4111"
+
+
+def test_many_rows_are_opened_in_batches(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queryset, "_CHUNK", 2)
+    people(account, 5)
+    rows = Person.objects.filter(account=account).select_related("account").decrypted("email")
+    assert [vars(row)["email"].is_open for row in rows.iterator()] == [True] * 5
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "plain", "empty", "longer"])

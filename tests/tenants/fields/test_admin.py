@@ -15,7 +15,7 @@ from tenants.fields import using_tenant
 from tenants.fields.admin import check_admins
 from tenants.models import User
 from tests.tenants.fields.crm.models import Account, Contact, Person
-from tests.tenants.fields.rows import raw
+from tests.tenants.fields.rows import put, raw
 
 # A plain project's: what this project has beside it is no business of the admin.
 SETTINGS: dict[str, Any] = {
@@ -125,6 +125,14 @@ def test_the_permission_reveals(ann: Person) -> None:
         shown = page(client, f"/admin/crm/person/{ann.pk}/change/")
         assert [value for value in PLAIN if value in shown] == list(PLAIN)
         assert "ann@example.com" in page(client, "/admin/crm/person/")
+
+
+def test_a_value_that_does_not_open_keeps_no_other_from_being_shown(ann: Person) -> None:
+    broken = Person.objects.create(account=ann.account, name="Broken", email="b@example.com")
+    put(broken, "email", b"broken")
+    shown = page(signed_in("Editor", "crm.reveal_person"), "/admin/crm/person/")
+    assert "ann@example.com" in shown
+    assert "could not be decrypted" in shown
 
 
 def test_a_form_saves_what_was_typed_and_keeps_the_rest(ann: Person) -> None:

@@ -104,6 +104,16 @@ def test_a_message_of_another_place(account: Account, acme: UUID) -> None:
     assert SECRET not in shown
 
 
+def test_a_value_of_another_type(account: Account) -> None:
+    made = Person.objects.create(account=account, notes=SECRET)
+    found = Person.objects.get(pk=made.pk)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(Person._meta.get_field("notes")), "decode", lambda _, text: int(text))
+        shown = page(lambda: found.notes)
+    assert DecryptionFailed.__name__ in shown
+    assert SECRET not in shown
+
+
 def test_a_transaction_without_keys(row: Everything, acme: UUID) -> None:
     from django.db import transaction
 

@@ -58,6 +58,15 @@ def test_every_field_is_made_again_from_what_a_migration_says(kind: Any) -> None
     assert imports == {"import tenants.fields"}
 
 
+def test_a_field_derived_from_one_keeps_its_own_path() -> None:
+    class PhoneField(family.EncryptedCharField):
+        pass
+
+    field = PhoneField(max_length=5)
+    field.set_attributes_from_name("phone")
+    assert field.deconstruct()[1].startswith("tests.tenants.fields.test_migrations.")
+
+
 def test_there_are_eleven_fields() -> None:
     assert len([kind for kind in KINDS if kind is not EncryptedField]) == 11
 

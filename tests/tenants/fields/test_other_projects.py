@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from tenants.fields import using_tenant
 from tests.stack import Stack
-from tests.tenants.fields.crm.models import Account, Person
+from tests.tenants.fields.crm.models import PROCESS, Account, Everything, Person
 from tests.tenants.fields.rows import kms_calls
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,6 +47,7 @@ def other_project(stack: Stack, region: str, *arguments: object) -> dict[str, An
     environment = {
         **stack.env("web", region),
         "DJANGO_SETTINGS_MODULE": "tests.tenants.fields.crm.settings",
+        "PYTEST_XDIST_WORKER": PROCESS,
     }
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM, *map(str, arguments)],
@@ -75,3 +77,21 @@ def test_it_reads_and_writes_in_its_own_region(account: Account, stack: Stack) -
     assert (made.email, made.phone) == ("bob@example.com", "1")
     with using_tenant(account.tenant_id):
         assert Person.objects.get(email="bob@example.com", account=account) == made
+
+
+def test_a_role_that_inherits_from_ours_is_fenced_like_it(acme: UUID, stack: Stack) -> None:
+    """What the manual tells a team with a database role of its own."""
+    with using_tenant(acme):
+        Everything.objects.create(char="a")
+    connection: Any = stack.connect()
+    with connection, connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        cursor.execute("create role crm_team nologin inherit")
+        cursor.execute("grant gateway_app to crm_team with inherit true, set false")
+        cursor.execute("set local role crm_team")
+        cursor.execute("select count(*) from tenants_datakey")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("select set_config('app.tenant_id', %s, true)", [str(acme)])
+        cursor.execute("select count(*), count(distinct tenant_id) from tenants_datakey")
+        keys, tenants = cursor.fetchone()
+        assert keys > 0
+        assert tenants == 1

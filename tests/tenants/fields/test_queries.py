@@ -116,7 +116,8 @@ def test_columns_are_selected_in_every_way(account: Account) -> None:
     found = Account.objects.annotate(phone=Subquery(latest)).get(pk=account.pk)
     with using_tenant(account.tenant_id):
         assert found.phone.open() == through.open() == "1"
-    [by_hand] = Person.objects.raw("select * from crm_person where id = %s", [row.pk])
+    text = f"select * from {Person._meta.db_table} where id = %s"  # noqa: S608 - a name of the model
+    [by_hand] = Person.objects.raw(text, [row.pk])
     assert by_hand.phone == "1"
     assert Person.objects.in_bulk([row.pk])[row.pk].phone == "1"
     prefetched = Account.objects.prefetch_related("person_set").get(pk=account.pk)

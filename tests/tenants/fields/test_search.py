@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
 from tenants.fields import EncryptedCharField, Equality, TenantMissing, using_tenant
+from tenants.fields.keys import current_keys
 from tests.stack import Stack
 from tests.tenants.fields.crm.models import Account, Contact, Person, Searchable
 from tests.tenants.fields.rows import kms_calls, put, raw
@@ -48,8 +49,6 @@ def test_search_needs_a_tenant_and_finds_that_ones_rows_alone(
 
 
 def test_many_terms_cost_one_call(account: Account, acme: UUID, stack: Stack) -> None:
-    from tenants.fields.keys import current_keys
-
     Person.objects.create(account=account, email="a@example.com")
     current_keys().forget()
     with using_tenant(acme), kms_calls(stack, acme) as calls:
@@ -129,6 +128,37 @@ def test_tokens_follow_their_values_in_every_way_of_writing(account: Account, ac
         loaded.save()
         assert raw(row, "email_bidx") is None
         assert raw(row, "email") is None
+
+
+def test_tokens_follow_values_that_were_never_opened(account: Account, acme: UUID) -> None:
+    made = Person.objects.create(account=account, email="old@example.com")
+    row = Person.objects.get(pk=made.pk)
+    Person.objects.filter(pk=made.pk).only("account").get()
+    made.email = "new@example.com"
+    made.save()
+    row.refresh_from_db(fields=["email"])
+    row.save()
+    [values] = Person.objects.filter(pk=made.pk).values("email", "phone")
+    made.delete()
+    copy = Person.objects.create(account=account, **values)
+    with using_tenant(acme):
+        assert Person.objects.get(account=account, email="new@example.com") == copy
+        assert not Person.objects.filter(account=account, email="old@example.com").exists()
+
+
+def test_a_row_that_was_stored_before_search_gets_its_token_when_it_is_saved(
+    account: Account, acme: UUID, stack: Stack
+) -> None:
+    made = Person.objects.create(account=account, email="ann@example.com")
+    put(made, "email_bidx", None)
+    current_keys().forget()
+    row = Person.objects.get(pk=made.pk)
+    with kms_calls(stack, acme) as calls:
+        row.refresh_from_db()
+        Person.objects.filter(pk=made.pk).only("email").get().save(update_fields=["name"])
+    assert calls == []
+    row.save()
+    assert raw(row, "email_bidx") == made.email_bidx
 
 
 def test_the_token_of_an_unsaved_row_is_at_hand(account: Account) -> None:

@@ -28,8 +28,9 @@ from tenants.fields.keys import FieldKeys, Plaintext, current_keys
 from tenants.fields.transactions import in_transaction
 from tenants.selectors.in_process import get_in_process_caller
 from tests.callers import queries
+from tests.cast import Cast
 from tests.stack import Stack
-from tests.tenants.fields.crm.models import Account, Person
+from tests.tenants.fields.crm.models import Account, Person, Searchable
 from tests.tenants.fields.rows import kms_calls
 
 
@@ -69,6 +70,14 @@ def test_what_is_prepared_is_enough_to_write_search_and_read_back(
         assert not made
         Person.objects.filter(pk=found.pk).update(notes="m")
     assert Person.objects.get(pk=row.pk).notes == "m"
+
+
+def test_what_is_written_under_a_new_data_key_is_read_back_inside(cast: Cast, stack: Stack) -> None:
+    tenant = cast.onboard("acme", ("us-east-2", "eu-west-1"), "us-east-2", {}).id
+    prepare(tenant, search=True)
+    with silent(stack, tenant), transaction.atomic(), using_tenant(tenant):
+        made = Searchable.objects.create(char="a")
+        assert Searchable.objects.get(char="a").char == Searchable.objects.get(pk=made.pk).char
 
 
 def test_rows_that_were_prefetched_are_read_inside(

@@ -10,15 +10,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from aws_encryption_sdk import EncryptionSDKClient
+from aws_encryption_sdk.key_providers.kms import MRKAwareKMSMasterKey
 from django.core.exceptions import FieldError
 from django.db import DataError
 from django.db.models import F, Value
 from django.db.models.functions import Upper
 
 from crypto.context import EncryptionContext, Purpose, encode_pairs
+from crypto.kms.clients import Plane
 from crypto.message import read_header
 from tenants.fields import using_tenant
 from tenants.fields.keys import current_keys
+from tenants.selectors import list_regional_keys
+from tests.tenants import aws
 from tests.tenants.fields.crm.models import Account, Everything, Person
 from tests.tenants.fields.rows import raw
 
@@ -66,6 +71,22 @@ def test_the_plaintext_names_the_place_and_nothing_else(account: Account, acme: 
     opened = current_keys().open(raw(made, "email") or b"", acme, "pii")
     expected = {"c": "crm.person", "f": {"email": "ann@example.com"}, "r": "", "v": 0}
     assert json.loads(opened) == expected
+
+
+def test_a_tenant_opens_a_stored_value_without_this_project_in_another_region(
+    account: Account,
+) -> None:
+    """With AWS's own client, the tenant's replica key there, and a role that its key policy allows."""
+    made = Person.objects.create(account=account, email="ann@example.com")
+    replica = next(
+        key.arn for key in list_regional_keys(account.tenant_id) if key.region == "eu-west-1"
+    )
+    there = aws.clients("eu-west-1").kms("eu-west-1", Plane.USE)
+    plaintext, header = EncryptionSDKClient().decrypt(
+        source=raw(made, "email"), key_provider=MRKAwareKMSMasterKey(key_id=replica, client=there)
+    )
+    assert json.loads(plaintext)["f"] == {"email": "ann@example.com"}
+    assert header.encryption_context["tenant"] == account.tenant_id.hex
 
 
 def test_each_value_has_a_message_of_its_own(account: Account) -> None:

@@ -8,9 +8,19 @@ from uuid import UUID
 import pytest
 from django.core.exceptions import FieldError
 from django.db import models
+from django.test.utils import isolate_apps
 
-from tenants.fields import EncryptedManager, EncryptedQuerySet, TenantMissing, using_tenant
+from tenants.errors import RegionNotAllowed
+from tenants.fields import (
+    EncryptedCharField,
+    EncryptedManager,
+    EncryptedQuerySet,
+    TenantMissing,
+    using_tenant,
+)
 from tenants.fields.keys import current_keys
+from tenants.services.onboarding import RegionRuleInput
+from tests.cast import Cast
 from tests.tenants.fields.crm.models import Account, Card, Employee, Everything, Person
 from tests.tenants.fields.rows import raw
 
@@ -71,6 +81,17 @@ def test_bulk_update_of_bound_rows(acme: UUID) -> None:
         assert [fresh(card).number for card in cards] == ["new 0", "new 1", "new 2"]
 
 
+def test_bound_rows_are_written_by_a_region_that_may_not_open_them(cast: Cast) -> None:
+    """What a process has just sealed itself needs no second look, for which it would have no key."""
+    blind = RegionRuleInput(region="us-east-2", may_decrypt=("phi",))
+    tenant = cast.onboard("acme", ("us-east-2", "eu-west-1"), "eu-west-1", {"us-east-2": blind})
+    with using_tenant(tenant.id):
+        cards = Card.objects.bulk_create(Card(number=str(n)) for n in range(3))
+        Card.objects.create(number="4111")
+        with pytest.raises(RegionNotAllowed):
+            fresh(cards[0]).number  # noqa: B018 - reading it is the test
+
+
 def test_get_or_create_and_update_or_create(account: Account, acme: UUID) -> None:
     with using_tenant(acme):
         who: dict[str, Any] = {"account": account, "email": "ann@example.com"}
@@ -102,6 +123,11 @@ def test_update_reaches_the_rows_of_the_tenant_alone(
     assert (fresh(ours).phone, fresh(ours).name) == ("2", "n")
     assert (fresh(theirs).phone, fresh(theirs).name) == ("1", "")
     assert rows.update(notes=None, name="m") == 2
+    with using_tenant(acme):
+        [phone] = rows.filter(pk=ours.pk).values_list("phone", flat=True)
+        assert rows.update(notes=None) == 1
+        assert rows.update(phone=phone, email="b@example.com") == 1
+        assert Person.objects.get(email="b@example.com", account=account).phone == "2"
 
 
 def test_update_refuses_what_would_not_open(acme: UUID, other_account: Account) -> None:
@@ -113,6 +139,19 @@ def test_update_refuses_what_would_not_open(acme: UUID, other_account: Account) 
         Person.objects.update(account=other_account)
     with pytest.raises(FieldError, match="account"):
         Person.objects.bulk_update([Person(pk=1, account=other_account)], ["account"])
+
+
+@isolate_apps("tests")
+def test_a_column_that_is_itself_the_tenants_id_is_not_updated_either() -> None:
+    class Thing(models.Model):
+        tenant_id = models.UUIDField()
+        field = EncryptedCharField(max_length=5, tenant="tenant_id")
+
+        class Meta:
+            app_label = "tests"
+
+    with pytest.raises(FieldError, match="tenant_id says whose"):
+        Thing._default_manager.update(tenant_id=UUID(int=1))
 
 
 def test_a_plain_value_that_comes_past_the_manager_is_refused(account: Account) -> None:

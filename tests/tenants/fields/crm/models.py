@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,6 +25,8 @@ from tenants.fields import (
 )
 
 TENANT = "account__tenant_id"
+# Each of several test processes has tables of its own: some tests look at whole tables.
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 class Crm(models.Model):
@@ -58,7 +61,9 @@ class Person(Crm):
 
     class Meta(Crm.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["account", "email_bidx"], name="person_email_once")
+            models.UniqueConstraint(
+                fields=["account", "email_bidx"], name=f"person_email_once{PROCESS}"
+            )
         ]
 
 
@@ -120,3 +125,5 @@ class Contact(Crm):
 
 
 MODELS: list[type[Any]] = [Account, Person, Employee, Everything, Searchable, Card, Contact]
+for _model in MODELS:
+    _model._meta.db_table += PROCESS
