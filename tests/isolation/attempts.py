@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tenants import selectors
 from tenants.selectors import collections as collection_selectors
+from tenants.selectors import leakage
 from tenants.services import access, operations, records
 from tenants.services import collections as collection_services
 from tests.callers import OPERATOR
@@ -31,6 +32,9 @@ ATTEMPTS: Final[dict[str, list[Attempt]]] = {
     ],
     "get_collection": [
         lambda w: collection_selectors.get_collection(w.globex.caller, w.acme.collection),
+    ],
+    "list_leakage": [
+        lambda w: leakage.list_leakage(w.globex.caller, w.acme.collection),
     ],
     "list_collections": [
         lambda w: collection_selectors.list_collections(w.globex.caller),
@@ -111,6 +115,7 @@ WITHOUT_ATTEMPT: Final = {
     "add_member": "names a person, and people belong to no tenant",
     "change_region_rule": "names Regions only",
     "start_verification": "names nothing but the tenant",
+    "get_in_process_caller": "names nothing but the tenant, and is for code inside of the process alone",
     "check_region": "asks no database",
     "check_reader": "asks no database",
     "record_event": "writes inside of the scope of another service",

@@ -24,7 +24,7 @@ def rows() -> list[tuple[str, str, str]]:
     return [(row[0], row[1], row[2]) for row in cells if row[0] != "behaviour"]
 
 
-def tests_of(file: str) -> set[str]:
+def functions_of(file: str) -> set[str]:
     tree = ast.parse((HERE / file).read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
@@ -44,7 +44,7 @@ def test_each_row_names_a_source_and_tests_that_exist(
     assert named
     assert len(named) == tests.count("`") // 2  # nothing else is in the cell
     for file, test in named:
-        assert test in tests_of(file), f"{file} has no {test}"
+        assert test in functions_of(file), f"{file} has no {test}"
 
 
 def test_every_operation_of_kms_that_is_served_is_called_by_a_test() -> None:

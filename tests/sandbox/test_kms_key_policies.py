@@ -23,6 +23,7 @@ from tests.sandbox.kms_cast import (
     statement,
     uses,
 )
+from tests.sandbox.kms_target import PREFIX
 
 TENANT = "kms:EncryptionContext:tenant"
 PII = {"tenant": "acme", "class": "pii", "purpose": "record"}
@@ -35,9 +36,7 @@ def test_each_regions_policy_decides_for_its_region_alone(kms_cast: Cast) -> Non
         Policy=document(ADMINISTERS, uses(HOME, **acme)), BypassPolicyLockoutSafetyCheck=True
     )
     for region, policy in ((WEST, [uses(WEST, **acme)]), (EUROPE, [])):
-        kms_cast.kms("admin").replicate_key(
-            KeyId=arn, ReplicaRegion=region, Policy=document(ADMINISTERS, *policy)
-        )
+        kms_cast.replica(arn, region, who="admin", Policy=document(ADMINISTERS, *policy))
     home = kms_cast.kms(f"use{HOME}")
     made = home.generate_data_key(KeyId=arn, KeySpec="AES_256", EncryptionContext=PII)
     west = kms_cast.kms(f"use{WEST}", WEST)
@@ -183,8 +182,8 @@ def test_a_session_tag_can_stand_in_a_condition(kms_cast: Cast) -> None:
         {"StringEquals": {"aws:ResourceTag/tier": "gold"}},
         {"StringEquals": {"kms:KeySpec": "SYMMETRIC_DEFAULT"}},
         {"StringEquals": {"kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}},
-        {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/operator"}},
-        {"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin"}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{PREFIX}operator"}},
+        {"ArnNotLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{PREFIX}admin"}},
         {"Null": {"kms:ViaService": "true"}},
         {"StringEqualsIfExists": {"kms:ViaService": "s3.us-east-2.amazonaws.com"}},
         {"Bool": {"aws:SecureTransport": "true"}},
@@ -203,7 +202,7 @@ def test_the_condition_keys_of_kms_are_set(kms_cast: Cast, conditions: dict[str,
         {"StringEquals": {"aws:RequestedRegion": EUROPE}},
         {"StringEquals": {"kms:ViaService": "s3.us-east-2.amazonaws.com"}},
         {"StringEquals": {"kms:RequestAlias": "alias/x"}},
-        {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/admin"}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::*:role/{PREFIX}admin"}},
     ],
 )
 def test_a_condition_that_does_not_hold_refuses(kms_cast: Cast, conditions: dict[str, Any]) -> None:

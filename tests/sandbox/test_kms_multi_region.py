@@ -68,6 +68,7 @@ def test_policy_state_tags_and_description_are_each_regions_own(kms_cast: Cast) 
     assert answer["ReplicaTags"] == [{"TagKey": "at", "TagValue": "west"}]
     west = kms_cast.kms("operator", WEST)
     replica = answer["ReplicaKeyMetadata"]["Arn"]
+    kms_cast.wait_for(replica)
     assert west.get_key_policy(KeyId=replica)["Policy"] == policy
     assert kms_cast.kms("operator").get_key_policy(KeyId=arn)["Policy"] != policy
     west.disable_key(KeyId=replica)

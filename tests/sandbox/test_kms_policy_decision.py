@@ -12,7 +12,13 @@ import pytest
 from sandbox.kms.policy.caller import Caller
 from sandbox.kms.policy.decision import Decision, Request, decide_on_key, decide_without_key
 from sandbox.kms.policy.document import parse_identity_policy, parse_key_policy
-from tests.sandbox.kms_cast import ACCOUNT, OTHER_ACCOUNT, ROOT, document, role, statement
+from tests.sandbox.kms_cast import ACCOUNT, OTHER_ACCOUNT, ROOT, document, statement
+
+
+def role(name: str, account: str = ACCOUNT) -> str:
+    """The ARN of a role; these tests ask no server, so that any name will do."""
+    return f"arn:aws:iam::{account}:role/{name}"
+
 
 KEY = f"arn:aws:kms:us-east-2:{ACCOUNT}:key/mrk-{'0' * 32}"
 ALLOWED = Decision.ALLOWED

@@ -216,6 +216,7 @@ def test_principals_outlive_the_process(kms_cast: Cast, iam: Any, user: str) -> 
     kms_cast.stand_in.kill()
     kms_cast.stand_in.start()
     kms_cast.kms(user).list_keys()
+    assert user in [item["UserName"] for item in iam.list_users()["Users"]]
     listed = iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
     assert [item["AccessKeyId"] for item in listed] == [key["AccessKeyId"]]
 

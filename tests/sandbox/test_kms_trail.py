@@ -105,6 +105,7 @@ def test_a_replication_is_a_replicate_key_at_home_and_a_create_key_over_there(
 def pages(
     cast: Cast, who: str = "audit", region: str = HOME, **arguments: Any
 ) -> list[dict[str, Any]]:
+    cast.need_stand_in()
     paginator = cast.client("cloudtrail", who, region).get_paginator("lookup_events")
     return [event for page in paginator.paginate(**arguments) for event in page["Events"]]
 
