@@ -84,6 +84,13 @@ def _hosts() -> Iterator[CheckMessage]:
             id="gateway.E006",
         )
 
+    if not settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        yield Warning(
+            "Tries to sign in are counted by the load balancer's address: one guesser locks everybody out.",
+            hint="Set GATEWAY_TRUSTED_PROXIES to the number of proxies in front that add to X-Forwarded-For.",
+            id="gateway.W002",
+        )
+
 
 def _connections() -> Iterator[CheckMessage]:
     for alias, database in settings.DATABASES.items():

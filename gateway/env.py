@@ -86,6 +86,7 @@ class Environment:
     operation_lease_seconds: int
     log_level: str
     trust_request_id: bool
+    trusted_proxies: int
     static_root: str
     database: Database
     kms: Kms
@@ -142,6 +143,7 @@ def read_environment() -> Environment:
         operation_lease_seconds=_env.int("GATEWAY_OPERATION_LEASE_SECONDS", 30),
         log_level=_text("GATEWAY_LOG_LEVEL", "INFO"),
         trust_request_id=_env.bool("GATEWAY_TRUST_REQUEST_ID", False),
+        trusted_proxies=_env.int("GATEWAY_TRUSTED_PROXIES", 0),
         static_root=_text("GATEWAY_STATIC_ROOT", "staticfiles"),
         database=_database(),
         kms=_kms(),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from http import HTTPStatus
+
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
 
 from gateway.api.problems import problem_page
-from gateway.errors import explain
+from gateway.errors import Problem, explain
 
 
 def _is_api(request: HttpRequest) -> bool:
@@ -37,10 +40,21 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: Django has logged the exception, and it is not told here."""
+    """500: Django has logged the exception, and it is not told here. 503 where the database is away."""
+    error = sys.exc_info()[1]  # Django calls this while it handles the exception
+    problem = explain(error if isinstance(error, Exception) else RuntimeError())
+    is_away = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
     if _is_api(request):
-        return problem_page(explain(RuntimeError()))
-    return defaults.server_error(request)
+        return problem_page(problem if is_away else explain(RuntimeError()))
+    return busy(request, problem) if is_away else defaults.server_error(request)
+
+
+def busy(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Try again in a moment: a page that asks nothing of the database, not even who is signed in."""
+    page = render(request, "busy.html", {"problem": problem}, status=problem.status)
+    for name, value in problem.headers().items():
+        page[name] = value
+    return page
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

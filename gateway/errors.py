@@ -77,11 +77,23 @@ class CredentialKindWrong(RequestRefused):
     code = "credential_kind_wrong"
 
 
+class BodiesWaiting(RequestRefused):
+    """Too many requests of this client wait for the rest of their bodies: send them faster, or fewer at a time."""
+
+    code = "bodies_waiting"
+    retryable = True
+
+
+class FormTooLarge(RequestDataTooBig):
+    """More than any form of the console."""
+
+
 STATUS: Final[Mapping[type[Exception], int]] = {
     # The request.
     RequestRefused: 400,
     LengthRequired: 411,
     MediaTypeUnsupported: 415,
+    BodiesWaiting: 429,
     CredentialMissing: 401,
     CredentialKindWrong: 401,
     # Use cases.
@@ -92,6 +104,7 @@ STATUS: Final[Mapping[type[Exception], int]] = {
     tenants.NotFound: 404,
     tenants.Conflict: 409,
     tenants.TenantNotActive: 409,
+    tenants.AnswerFull: 413,
     tenants.VersionConflict: 412,
     tenants.WriterMoved: 503,
     # Keys and messages.

@@ -1,8 +1,8 @@
 """Whether this process lives, and whether it can serve.
 
-Ready means that it can serve reads: this Region's reader answers and has the tables that this code needs. Writer,
-broker and KMS are reported and decide nothing: were readiness to follow the writer, its loss would take every Region's
-gateway out of service, reads included.
+Ready means that it can serve reads: the tables are those that this code needs, and this Region's reader answers or, in
+its place, the writer. Broker and KMS are reported and decide nothing, nor does the writer alone: were readiness to
+follow it, its loss would take every Region's gateway out of service, reads included.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ class Part:
     load balancers ask no more than one does."""
 
     look: Callable[[], None]
-    needed: bool
     running: Future[None] | None = None
     answer: str = "unknown"
     at: float = field(default=-KEPT_SECONDS)
 
 
 PARTS: Final = {
-    "reader": Part(probes.reader, needed=True),
-    "migrations": Part(probes.migrations, needed=True),
-    "writer": Part(probes.writer, needed=False),
-    "broker": Part(probes.broker, needed=False),
-    "kms": Part(probes.kms, needed=False),
+    "reader": Part(probes.reader),
+    "migrations": Part(probes.migrations),
+    "writer": Part(probes.writer),
+    "broker": Part(probes.broker),
+    "kms": Part(probes.kms),
 }
 _threads = ThreadPoolExecutor(max_workers=len(PARTS), thread_name_prefix="health")
 
@@ -75,7 +74,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         _begin(part)
     deadline = time.monotonic() + DEADLINE_SECONDS
     parts = {name: _answer(name, part, deadline) for name, part in PARTS.items()}
-    is_ready = all(parts[name] == "ok" for name, part in PARTS.items() if part.needed)
+    is_ready = parts["migrations"] == "ok" and "ok" in (parts["reader"], parts["writer"])
     is_whole = all(answer == "ok" for answer in parts.values())
     status = "ready" if is_whole else "degraded" if is_ready else "not_ready"
     return JsonResponse(

@@ -58,8 +58,14 @@ def configure_logs() -> None:
     # Granian has given its loggers handlers of their own by the time that it loads us.
     for name in ("_granian", "granian.access"):
         logging.getLogger(name).handlers, logging.getLogger(name).propagate = [], True
+    # Django logs each answer of 5xx. The API's have a line of ours; what nobody handled comes with its exception.
+    logging.getLogger("django.request").addFilter(_has_exception)
     for name, silent in _SILENT.items():
         logging.getLogger(name).setLevel(silent)
+
+
+def _has_exception(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None
 
 
 def formatter() -> structlog.stdlib.ProcessorFormatter:

@@ -55,6 +55,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "gateway.middleware.RequestContextMiddleware",
     "gateway.health.HealthMiddleware",
+    "gateway.places.PlaceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -88,11 +89,12 @@ TEMPLATES = [
 
 # 2. Databases: one database, reached as its writer, as this Region's reader, and (to migrate) as its owner.
 _db = ENVIRONMENT.database
+_LIMITS = "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
 
 
 def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dict[str, Any]:
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "gateway.postgresql",
         "NAME": _db.name,
         "USER": _db.user,
         "PASSWORD": _db.password,
@@ -110,13 +112,15 @@ def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dic
             "keepalives_count": 2,
             "tcp_user_timeout": 5000,
             "application_name": f"gateway-{GATEWAY_REGION}",
+            # A statement or a lock that takes longer holds a thread for nobody; the client has given up by then.
+            **({"options": _LIMITS} if pooled else {}),
             # reconnect_timeout: the pool's default backs off so long that it returns seconds after the writer does.
             **(
                 {
                     "pool": {
                         "min_size": 1,
                         "max_size": _db.pool_size,
-                        "timeout": 5,
+                        "timeout": 3,
                         "reconnect_timeout": 2,
                     }
                 }
@@ -135,6 +139,7 @@ if _db.migration_user:
     DATABASES["migrator"] = _database(
         _db.writer_host, _db.writer_port, "read-write", pooled=False
     ) | {"USER": _db.migration_user, "PASSWORD": _db.migration_password}
+GATEWAY_DATABASE_POOL_SIZE = _db.pool_size
 DATABASE_ROUTERS = ["gateway.database.RegionRouter"]
 
 # 3. Keys: the two planes are two roles; web processes have no credentials of the second.
@@ -174,6 +179,15 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/console/sign-in/"
 LOGIN_REDIRECT_URL = "/console/"
 LOGOUT_REDIRECT_URL = "/console/sign-in/"
+# Tries are counted in each process, by the address that they come from and by the account. A cache in the database
+# would count them together, but Django's unpickles what it reads: whoever may write there could run code here.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},  # so that a flood of other addresses forgets no count
+    }
+}
+ALLAUTH_TRUSTED_PROXY_COUNT = ENVIRONMENT.trusted_proxies
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

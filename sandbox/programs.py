@@ -178,7 +178,10 @@ def _web(home: Home, ports: Ports, region: str) -> Program:
         argv=(
             *(str(Path(sys.executable).parent / "granian"), "--interface", "wsgi"),
             *("--host", "127.0.0.1", "--port", str(ports.gateway(region))),
-            *("--workers", "1", "--blocking-threads", "4", "--backpressure", "64"),
+            *("--workers", "1", "--blocking-threads", "32", "--backpressure", "1024"),
+            # As docker/entrypoint. HTTP/2 ends at the load balancer: to detect it here would wait for ever on a
+            # connection that says nothing.
+            *("--http", "1", "--http1-header-read-timeout", "60000"),
             "gateway.wsgi:application",
         ),
         priority=40,

@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 WRITER = "default"
 LOCAL = "local"
 WAIT_SECONDS = 0.05
-REST_SECONDS = 10.0
+READER_RESTS_SECONDS = 10.0
+# As long as clients are told to wait (WriterMoved), so that the first to come back tries it.
+WRITER_RESTS_SECONDS = 2.0
 _PATTERN = re.compile(r"[0-9A-F]{1,8}/[0-9A-F]{1,8}\Z")
 # No reader ever gets there: reads of this request go to the writer.
 _UNREACHABLE = "FFFFFFFF/FFFFFFFF"
@@ -27,37 +29,42 @@ required: ContextVar[str | None] = ContextVar("required_position", default=None)
 written: ContextVar[str | None] = ContextVar("written_position", default=None)
 
 
-class LocalReader:
-    """Whether this Region's reader answers. After a failure it rests; then one caller at a time tries it again, so
-    that the others do not all wait for a connection that does not come."""
+class Server:
+    """Whether a database answers. After a failure it rests; then one caller at a time tries it again, so that the
+    others do not all wait for a connection that does not come."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, rest_seconds: float) -> None:
+        """`name` is for the log."""
+        self._name = name
+        self._rest_seconds = rest_seconds
         self._rests_until = 0.0
 
     def may_be_tried(self) -> bool:
-        """Whether the next read should go there."""
+        """Whether the next query should go there."""
         if not self._rests_until:
             return True
         now = time.monotonic()
         if now < self._rests_until:
             return False
-        self._rests_until = now + REST_SECONDS
+        self._rests_until = now + self._rest_seconds
         return True
 
     def failed(self) -> None:
-        """It could not be reached: reads go to the writer for a while."""
+        """It could not be reached: it is left alone for a while."""
         if not self._rests_until:
-            log.warning("The local reader does not answer; reads go to the writer.")
-        self._rests_until = time.monotonic() + REST_SECONDS
+            log.warning("The %s does not answer.", self._name)
+        self._rests_until = time.monotonic() + self._rest_seconds
 
     def answered(self) -> None:
         """It works, perhaps again."""
         if self._rests_until:
-            log.warning("The local reader answers again.")
+            log.warning("The %s answers again.", self._name)
             self._rests_until = 0.0
 
 
-reader = LocalReader()
+# While the reader rests, reads go to the writer; while the writer rests, gateway/postgresql refuses its connections.
+reader = Server("local reader", READER_RESTS_SECONDS)
+writer = Server("writer", WRITER_RESTS_SECONDS)
 
 
 def is_token(text: str) -> bool:

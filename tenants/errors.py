@@ -66,6 +66,18 @@ class ValueNotUnique(Conflict):
     code = "value_not_unique"
 
 
+class LimitReached(Conflict):
+    """There are as many of these as there may be."""
+
+    code = "limit_reached"
+
+
+class AnswerFull(TenantError):
+    """The answer would be too large for one request: ask for the rest in another."""
+
+    code = "answer_full"
+
+
 class VersionConflict(TenantError):
     """The record has changed since the version that the caller named."""
 

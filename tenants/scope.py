@@ -121,6 +121,14 @@ def drop_connections(alias: str) -> None:
     connection.close()
 
 
+def give_back_connections() -> None:
+    """Return this thread's idle connections to their pools, before it waits for anything but the database: for a
+    client's body, or for KMS. Else a few that wait would hold what all others need."""
+    for alias in (LOCAL, WRITER):
+        if not connections[alias].in_atomic_block:
+            connections[alias].close()
+
+
 def scope_alias() -> str:
     """The connection of the scope we are in, for queries that are written in SQL. Raises `ScopeMisused` outside."""
     alias = current_alias.get()

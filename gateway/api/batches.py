@@ -90,7 +90,10 @@ class BatchRead(TenantAppView):
         request_headers=(CONSISTENCY_TOKEN,),
     )
     def post(self, request: Request, collection: str, body: RecordIds) -> Response:
-        """Read many records"""
+        """Read many records
+
+        An answer takes about 8 MiB; a record beyond that is an `answer_full`: ask for it in another request.
+        """
         found = read_records(caller=self.caller, collection=collection, record_ids=body.ids)
         return Response(_results(found, 200, self.caller))
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from gateway.api.headers import CONSISTENCY_TOKEN, LOCATION
 from gateway.api.operation import TenantAppView, operation
 from gateway.api.shapes import Answer, Body
-from tenants.errors import CollectionExists, CollectionNotFound
+from tenants.errors import CollectionExists, CollectionNotFound, LimitReached
 from tenants.selectors.collections import CollectionView, get_collection, list_collections
 from tenants.services.collections import define_collection
 from tenants.states import ApiScope
@@ -77,7 +77,7 @@ class OneCollection(TenantAppView):
         body=NewCollection,
         answers={200: Collection, 201: Collection},
         scope=ApiScope.COLLECTIONS_WRITE,
-        errors=(CollectionExists,),
+        errors=(CollectionExists, LimitReached),
         answer_headers=(LOCATION, CONSISTENCY_TOKEN),
     )
     def put(self, request: Request, collection: str, body: NewCollection) -> Response:

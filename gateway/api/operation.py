@@ -3,6 +3,7 @@ document is written from the same declaration, so that they cannot drift apart."
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -19,6 +20,9 @@ from gateway.api.shapes import Answer, Body, Nothing
 from tenants.actor import Actor
 from tenants.selectors import Caller
 from tenants.states import ApiScope
+
+# How long a client may take to send a body and still be who they were when it began.
+FRESH_SECONDS = 1.0
 
 Handler = TypeVar("Handler", bound=Callable[..., Response])
 
@@ -67,7 +71,12 @@ def operation(
             check_path(path)
             if declared.scope and isinstance(view, TenantAppView):
                 view.caller.need(declared.scope)
-            return handler(view, request, **path, **_arguments(request, declared))
+            began = time.monotonic()
+            arguments = _arguments(request, declared)
+            if time.monotonic() - began > FRESH_SECONDS:
+                # Else whoever begins a request and sends its body later could use a key after it was revoked.
+                view.know_client(view.find_client(request))
+            return handler(view, request, **path, **arguments)
 
         run.operation = declared  # type: ignore[attr-defined]  # read by gateway/api/schema.py
         return run  # type: ignore[return-value]  # the same to the router
@@ -90,6 +99,20 @@ class ApiView(APIView):
 
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate."""
+        super().initial(request, *args, **kwargs)
+        self.know_client(request.user)
+
+    def know_client(self, client: Any) -> None:
+        """Take down who asks, as authentication has found them."""
+        raise NotImplementedError
+
+    def find_client(self, request: Request) -> Any:
+        """Ask authentication anew; raises what it raises."""
+        found = self.authentication_classes[0]().authenticate(request)
+        return found and found[0]
+
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
@@ -106,10 +129,9 @@ class TenantAppView(ApiView):
     permission_classes = (IsTenantApp,)
     caller: Caller
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate."""
-        super().initial(request, *args, **kwargs)
-        self.caller = request.user  # type: ignore[assignment]  # what IsTenantApp has seen
+    def know_client(self, client: Caller) -> None:
+        """A tenant's API key, as IsTenantApp has seen."""
+        self.caller = client
 
 
 class OperatorView(ApiView):
@@ -119,7 +141,6 @@ class OperatorView(ApiView):
     permission_classes = (IsOperator,)
     actor: Actor
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate."""
-        super().initial(request, *args, **kwargs)
-        self.actor = request.user  # type: ignore[assignment]  # what IsOperator has seen
+    def know_client(self, client: Actor) -> None:
+        """An operator key, as IsOperator has seen."""
+        self.actor = client

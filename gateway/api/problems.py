@@ -16,6 +16,7 @@ from tenants.request import request_id
 from tenants.selectors import Caller
 
 log = structlog.get_logger("gateway.api")
+_MOST_CAUSES = 5
 
 
 def problem_answer(error: Exception, context: Mapping[str, Any]) -> Response:
@@ -30,13 +31,31 @@ def problem_answer(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def problem_of(error: Exception, caller: Caller | None) -> Problem:
-    """The problem of an error that this caller met; a fault of ours is logged."""
+    """The problem of an error that this caller met. A fault of ours is logged with all that is known of it; an outage,
+    which each request meets, with its class alone: the cause has been logged by whoever noticed it."""
     rule = caller.rules.get(settings.GATEWAY_REGION) if caller else None
     problem = explain(error, rule, has_rules=caller is not None)
-    if problem.status >= 500:
+    if problem.retryable and problem.status >= 500:
+        log.warning(
+            "problem",
+            code=problem.code,
+            status=problem.status,
+            detail=problem.detail,
+            error=_classes(error),
+        )
+    elif problem.status >= 500:
         level = log.error if problem.code == INTERNAL else log.warning
         level("problem", code=problem.code, status=problem.status, exc_info=error)
     return problem
+
+
+def _classes(error: BaseException) -> str:
+    """The error and its causes by class: `WriterMoved < OperationalError < PoolTimeout`."""
+    names = [type(error).__name__]
+    while (cause := error.__cause__) and len(names) < _MOST_CAUSES:
+        error = cause
+        names.append(type(error).__name__)
+    return " < ".join(names)
 
 
 def problem_page(problem: Problem) -> HttpResponse:

@@ -18,6 +18,7 @@ from gateway.api.shapes import Answer, Nothing
 from gateway.errors import (
     INTERNAL,
     MEDIA_TYPE,
+    BodiesWaiting,
     ConsistencyTokenInvalid,
     CredentialKindWrong,
     CredentialMissing,
@@ -38,7 +39,7 @@ EVERYWHERE: tuple[type[Exception], ...] = (
     tenants.InputInvalid,
     tenants.WriterMoved,
 )
-OF_BODIES = (MalformedJson, LengthRequired, MediaTypeUnsupported)
+OF_BODIES = (MalformedJson, LengthRequired, MediaTypeUnsupported, BodiesWaiting)
 OF_TENANT_APPS = (
     ConsistencyTokenInvalid,
     tenants.TenantNotActive,

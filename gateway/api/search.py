@@ -13,7 +13,7 @@ from gateway.api.headers import CONSISTENCY_TOKEN
 from gateway.api.operation import TenantAppView, operation
 from gateway.api.records import Record
 from gateway.api.shapes import Answer, Body, PageSize, list_of
-from tenants.errors import CollectionNotFound
+from tenants.errors import AnswerFull, CollectionNotFound
 from tenants.services.records import search_records
 from tenants.states import ApiScope
 
@@ -40,7 +40,7 @@ class Search(TenantAppView):
         body=SearchTerm,
         answers={200: FoundRecords},
         scope=ApiScope.RECORDS_SEARCH,
-        errors=(CollectionNotFound, DecryptionFailed),
+        errors=(CollectionNotFound, DecryptionFailed, AnswerFull),
         request_headers=(CONSISTENCY_TOKEN,),
     )
     def post(self, request: Request, collection: str, body: SearchTerm) -> Response:

@@ -14,6 +14,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
+from structlog.contextvars import bind_contextvars
 
 from gateway.console.access import Permission, Visitor, get_visitor
 from gateway.errors import explain
@@ -50,6 +51,7 @@ class Page(View):
                 is_operator=user.is_operator,
                 slug=kwargs.pop("slug", None),
             )
+            _say_who(self.visitor)
             self.visitor.need(
                 self.needs.get("GET" if request.method == "HEAD" else request.method or "")
             )
@@ -82,6 +84,13 @@ def _to_sign_in(request: HttpRequest) -> HttpResponseBase:
     if request.headers.get("HX-Request"):
         return HttpResponseClientRefresh()
     return redirect_to_login(request.get_full_path())
+
+
+def _say_who(visitor: Visitor) -> None:
+    """In the log lines of this request, as for the API."""
+    bind_contextvars(actor=f"{visitor.actor.kind}:{visitor.actor.id}")
+    if visitor.tenant:
+        bind_contextvars(tenant=visitor.tenant.slug)
 
 
 def _problem(request: HttpRequest, error: Exception) -> HttpResponse:

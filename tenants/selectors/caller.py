@@ -13,7 +13,7 @@ from django.db import connections
 from crypto.arn import KeyArn
 from crypto.keyring import TenantKeyRef
 from tenants.credential import TENANT_PREFIX, digest, is_well_formed
-from tenants.errors import CredentialInvalid, ScopeMissing, TenantNotActive
+from tenants.errors import CredentialInvalid, RegionNotAllowed, ScopeMissing, TenantNotActive
 from tenants.key_policy import opens
 from tenants.scope import fleet_scope, scope_alias
 from tenants.selectors.keys import RuleView
@@ -53,6 +53,11 @@ class Caller:
         """Raise `TenantNotActive` unless requests of the tenant are served."""
         if self.state != TenantState.ACTIVE:
             raise TenantNotActive(f"The tenant is not active: {self.state}.")
+
+    def need_region(self, region: str) -> None:
+        """Raise `RegionNotAllowed` where the tenant has no rule for that Region: nothing of it is served there."""
+        if region not in self.rules:
+            raise RegionNotAllowed(f"The tenant's data is not served in {region}.")
 
     def may_encrypt(self, region: str) -> bool:
         """Whether the tenant's rule lets that Region encrypt."""

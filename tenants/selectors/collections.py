@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
@@ -43,7 +44,8 @@ class StoredCollection:
 
 
 def list_collections(caller: Caller) -> list[CollectionView]:
-    """All collections of the tenant, by name."""
+    """All collections of the tenant, by name. Raises `TenantNotActive` and `RegionNotAllowed`."""
+    _check_served(caller)
     with tenant_scope(caller.tenant_id, "read"):
         return [
             view_of(row)
@@ -52,7 +54,8 @@ def list_collections(caller: Caller) -> list[CollectionView]:
 
 
 def get_collection(caller: Caller, name: str) -> CollectionView:
-    """One collection, or `CollectionNotFound`."""
+    """One collection. Raises `CollectionNotFound`, `TenantNotActive` and `RegionNotAllowed`."""
+    _check_served(caller)
     with tenant_scope(caller.tenant_id, "read"):
         row = Collection.objects.filter(tenant_id=caller.tenant_id, name=_known_form(name)).first()
     if row is None:
@@ -75,6 +78,11 @@ def load_collection(tenant_id: UUID, name: str) -> StoredCollection:
     if found is None:
         raise CollectionNotFound("No such collection.")
     return StoredCollection(found[0], name, compile_schema(found[1]))
+
+
+def _check_served(caller: Caller) -> None:
+    caller.need_active()
+    caller.need_region(settings.GATEWAY_REGION)
 
 
 def _known_form(name: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from crypto.part import JsonValue
 from tenants.actor import Actor
-from tenants.errors import CollectionExists, CollectionNotFound, InputInvalid
+from tenants.errors import CollectionExists, CollectionNotFound, InputInvalid, LimitReached
 from tenants.models import Collection
 from tenants.schema import parse_schema
 from tenants.scope import tenant_scope
@@ -20,12 +22,14 @@ from tenants.services.audit import record_event
 from tenants.services.regions import check_region
 from tenants.states import ApiScope
 
+MAX_COLLECTIONS: Final = 256
+
 
 def define_collection(*, caller: Caller, name: str, document: JsonValue) -> CollectionView:
     """Make a collection; the same again changes nothing.
 
-    Raises `InputInvalid` with every fault of the name and the schema document, and `CollectionExists` where there is
-    one of this name with another schema.
+    Raises `InputInvalid` with every fault of the name and the schema document, `CollectionExists` where there is one of
+    this name with another schema, and `LimitReached`.
     """
     caller.need(ApiScope.COLLECTIONS_WRITE)
     caller.need_active()
@@ -40,6 +44,7 @@ def define_collection(*, caller: Caller, name: str, document: JsonValue) -> Coll
         stored = Collection.objects.get(tenant_id=caller.tenant_id, name=name)
         created = stored.id == row.id
         if created:
+            _check_number(caller)
             record_event(
                 tenant_id=caller.tenant_id,
                 actor=Actor(kind="api_key", id=str(caller.api_key_id)),
@@ -49,6 +54,12 @@ def define_collection(*, caller: Caller, name: str, document: JsonValue) -> Coll
     if stored.schema != canonical:
         raise CollectionExists("A collection of this name is there already, with another schema.")
     return view_of(stored, created=created)
+
+
+def _check_number(caller: Caller) -> None:
+    # They are listed in one answer. Some that come at the same moment may go beyond by their number, which is no harm.
+    if Collection.objects.filter(tenant_id=caller.tenant_id).count() > MAX_COLLECTIONS:
+        raise LimitReached(f"A tenant has at most {MAX_COLLECTIONS} collections.")
 
 
 def find_target(caller: Caller, name: str) -> StoredCollection:

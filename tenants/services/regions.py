@@ -22,8 +22,7 @@ def check_region(
     A Region without a rule serves nothing of the tenant, clear fields included.
     """
     region: str = settings.GATEWAY_REGION
-    if region not in caller.rules:
-        raise RegionNotAllowed(f"The tenant's data is not served in {region}.")
+    caller.need_region(region)
     if action == "encrypt":
         if classifications and not caller.may_encrypt(region):
             raise RegionNotAllowed(f"The tenant's data may not be encrypted in {region}.")

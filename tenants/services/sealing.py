@@ -18,6 +18,7 @@ from crypto.keyring import TenantKeyRef
 from crypto.part import Binding, JsonValue, decode_part, encode_part
 from tenants.errors import TenantNotActive
 from tenants.schema import Field, SearchTerm
+from tenants.scope import give_back_connections
 from tenants.selectors import Caller
 from tenants.selectors.collections import StoredCollection
 from tenants.selectors.records import StoredRecord
@@ -68,6 +69,7 @@ class Sealing:
     ) -> list[NewPart]:
         """One part a classification. Raises `RegionNotAllowed` and the errors of KMS."""
         check_region(self._caller, fields, "encrypt")
+        give_back_connections()
         binding = Binding(self._collection.name, record_id, version)
         return [self._seal(name, encode_part(values, binding)) for name, values in fields.items()]
 
@@ -76,6 +78,7 @@ class Sealing:
 
         Raises `RegionNotAllowed`, `DecryptionFailed` and the errors of KMS.
         """
+        give_back_connections()
         try:
             return self._open_parts(record)
         except DecryptionFailed:
@@ -118,6 +121,7 @@ class Sealing:
         name = field.classification
         if name not in self._index_keys:
             check_region(self._caller, [name], "decrypt")
+            give_back_connections()
             self._index_keys[name] = self._asking(
                 name,
                 Purpose.INDEX,

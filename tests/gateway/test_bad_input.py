@@ -174,7 +174,7 @@ def test_a_region_without_the_tenant(cast: Cast) -> None:
     api = app_of(cast.globex())
     problem(api.send("POST", RECORDS, GOOD), 403, "region_not_allowed")
     problem(api.send("GET", f"{RECORDS}/good"), 403, "region_not_allowed")
-    problem(api.send("GET", "/collections/people"), 404, "collection_not_found")
+    problem(api.send("GET", "/collections/people"), 403, "region_not_allowed")
 
 
 def test_a_consistency_token_that_is_none(acme: tuple[TenantView, Api]) -> None:

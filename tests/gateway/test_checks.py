@@ -24,6 +24,7 @@ GOOD = {
     "ALLOWED_HOSTS": ["gateway.example.com"],
     "SESSION_COOKIE_SECURE": True,
     "CSRF_COOKIE_SECURE": True,
+    "ALLAUTH_TRUSTED_PROXY_COUNT": 1,
     "CELERY_BROKER_URL": "rediss://broker.example.com:6379/0",
 }
 
@@ -56,6 +57,7 @@ def test_good_settings_have_no_fault(production: Any) -> None:
         ("ALLOWED_HOSTS", [], "gateway.E005"),
         ("SESSION_COOKIE_SECURE", False, "gateway.E006"),
         ("CSRF_COOKIE_SECURE", False, "gateway.E006"),
+        ("ALLAUTH_TRUSTED_PROXY_COUNT", 0, "gateway.W002"),
         ("CELERY_BROKER_URL", "memory://", "gateway.E008"),
         ("CELERY_BROKER_URL", "redis://broker:6379/0", "gateway.W001"),
     ],
@@ -149,6 +151,7 @@ def test_manage_check_deploy_has_nothing_to_say_of_good_settings(stack: Stack) -
         "GATEWAY_SECRET_KEY": str(GOOD["SECRET_KEY"]),
         "GATEWAY_ALLOWED_HOSTS": "gateway.example.com",
         "GATEWAY_COOKIES_NEED_HTTPS": "1",
+        "GATEWAY_TRUSTED_PROXIES": "1",
         "GATEWAY_BROKER_URL": "rediss://broker.example.com:6379/0",
     }
     fine = run(stack, PRODUCTION | own, "manage.py", "check", "--deploy")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
+from tenants import consistency
 from tenants.credential import OPERATOR_PREFIX, TENANT_PREFIX, new_token
 from tenants.selectors import TenantView
 from tenants.services.access import issue_api_key, revoke_api_key
@@ -36,6 +39,31 @@ def path_of(endpoint: Endpoint, tenant: TenantView) -> str:
         collection="people",
         record_id="ann",
     )
+
+
+def test_a_key_that_is_revoked_while_the_body_is_sent_reads_nothing(
+    acme: TenantView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever holds a stolen key could begin requests, and end them after it was revoked."""
+    issued = issue_api_key(tenant_id=acme.id, name="stolen", scopes=ApiScope.values, actor=OPERATOR)
+    consistency.written.set(None)
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            revoke_api_key(tenant_id=acme.id, api_key_id=issued.view.id, actor=OPERATOR)
+            return super().read(size)
+
+    raw = b'{"ids": ["ann"]}'
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/api/v1/collections/people/batch-read",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(raw)),
+        "HTTP_AUTHORIZATION": f"Bearer {issued.token}",
+    }
+    monkeypatch.setattr("gateway.api.operation.FRESH_SECONDS", -1.0)
+    answer = Client().request(**environ, **{"wsgi.input": Slow(raw)})
+    problem(answer, 401, "credential_invalid")  # type: ignore[arg-type]  # an HttpResponse
 
 
 @EVERY

@@ -1,4 +1,4 @@
-"""Health: alive says nothing else; ready follows the reader and the tables, and only reports the rest."""
+"""Health: alive says nothing else; ready follows the databases and the tables, and only reports the rest."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_on_the_real_stack_all_parts_are_well() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["writer", "broker", "kms"])
+@pytest.mark.parametrize("name", ["reader", "writer", "broker", "kms"])
 def test_the_loss_of_what_reads_do_not_need_is_reported_and_leaves_it_ready(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -78,11 +78,12 @@ def test_the_loss_of_what_reads_do_not_need_is_reported_and_leaves_it_ready(
     assert "10.0.0.7" not in json.dumps(found)
 
 
-@pytest.mark.parametrize("name", ["reader", "migrations"])
+@pytest.mark.parametrize("names", [("reader", "writer"), ("migrations",)])
 def test_the_loss_of_what_reads_need_takes_it_out_of_service(
-    monkeypatch: pytest.MonkeyPatch, name: str
+    monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
 ) -> None:
-    looking(monkeypatch, name, fail)
+    for name in names:
+        looking(monkeypatch, name, fail)
     status, found = ask()
     assert (status, found["status"]) == (503, "not_ready")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +14,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import override_settings
 
+from tenants import consistency
 from tenants.selectors import TenantView
 from tenants.services.serving import get_envelope
 from tests.callers import PEOPLE, as_superuser
@@ -50,6 +53,8 @@ def unreachable(alias: str) -> Iterator[None]:
         yield
     finally:
         point(*before)
+        consistency.writer.answered()
+        consistency.reader.answered()
 
 
 @contextmanager
@@ -75,8 +80,28 @@ def test_without_the_writer_reads_go_on_and_writes_say_when_to_come_back(
         document = problem(answer, 503, "writer_moved")
         assert document["retryable"] is True
         assert answer["Retry-After"] == "2"
+        again = api.send("POST", RECORDS, {"id": "lost", "fields": {"name": "L"}})
+        assert again["Retry-After"] == "2"  # and at once: nobody waits for it a second time
+        assert not consistency.writer.may_be_tried()
+        assert api.get(f"{RECORDS}/ann")
     problem(api.send("GET", f"{RECORDS}/lost"), 404, "record_not_found")
     api.post(RECORDS, {"id": "lost", "fields": {"name": "L"}}, expect=201)
+
+
+def test_an_outage_is_one_short_line_a_request(
+    acme: tuple[TenantView, Api], lines: io.StringIO
+) -> None:
+    api = Api(acme[1].token)
+    with unreachable("default"):
+        api.send("POST", RECORDS, {"id": "lost", "fields": {"name": "L"}})
+        lines.truncate(0)
+        lines.seek(0)
+        api.send("POST", RECORDS, {"id": "lost", "fields": {"name": "L"}})
+        found = [json.loads(line) for line in lines.getvalue().splitlines()]
+    found = [line for line in found if line["logger"].startswith(("gateway", "django"))]
+    assert [line["event"] for line in found] == ["problem", "request"]
+    assert found[0]["error"] == "WriterMoved < OperationalError < OperationalError"
+    assert "exception" not in found[0]
 
 
 def test_without_kms_of_this_region_another_region_answers(acme: tuple[TenantView, Api]) -> None:

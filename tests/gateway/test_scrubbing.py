@@ -108,9 +108,15 @@ def test_celerys_report_of_a_failed_task_holds_names_alone(lines: io.StringIO) -
 
 
 def test_djangos_lines_of_a_request_lose_their_path(lines: io.StringIO) -> None:
-    logging.getLogger("django.request").error(
-        "%s: %s", "Internal Server Error", f"/records/{SECRET}", extra={"status_code": 500}
-    )
+    log = logging.getLogger("django.request")
+    path, status = f"/records/{SECRET}", {"status_code": 500}
+    log.error(
+        "%s: %s", "Service Unavailable", path, extra={"status_code": 503}
+    )  # has a line of ours
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        log.error("%s: %s", "Internal Server Error", path, extra=status, exc_info=True)
     logging.getLogger("django.security.DisallowedHost").error("Invalid HTTP_HOST: %s", SECRET)
     assert SECRET not in lines.getvalue()
     assert written(lines)[0]["status"] == 500

@@ -20,7 +20,7 @@ from tenants.errors import CredentialInvalid, NotFound
 from tenants.scope import tenant_scope
 from tenants.selectors import get_caller, get_key_id, get_tenant
 from tenants.selectors.collections import get_collection, load_collection
-from tenants.selectors.records import fetch_by_token, fetch_page, fetch_records
+from tenants.selectors.records import Fetched, fetch_by_token, fetch_page, fetch_records
 from tenants.services.collections import define_collection
 from tenants.services.records import RecordFault, create_record, read_record, search_records
 from tenants.services.records.views import RecordInput
@@ -30,6 +30,8 @@ from tests.isolation.attempts import ATTEMPTS, WITHOUT_ATTEMPT, Attempt
 from tests.isolation.test_catalogue import tenant_tables
 from tests.isolation.world import FIELDS, Side, World, without_row_level_security, world
 from tests.stack import Stack
+
+NOTHING = Fetched([], frozenset())
 
 
 def use_cases() -> Iterator[str]:
@@ -154,21 +156,21 @@ def test_row_level_security_alone_hides_the_rows(stack: Stack) -> None:
     acme, globex = world().acme, world().globex
     with tenant_scope(acme.id, "read"):
         theirs = load_collection(acme.id, acme.collection)
-        assert fetch_records(acme.id, theirs.id, [acme.record])
+        assert fetch_records(acme.id, theirs.id, [acme.record]).records
     with tenant_scope(globex.id, "read"):
         with pytest.raises(NotFound):
             load_collection(acme.id, acme.collection)
-        assert fetch_records(acme.id, theirs.id, [acme.record]) == {}
-        assert fetch_page(acme.id, theirs.id, "", 500) == []
+        assert fetch_records(acme.id, theirs.id, [acme.record]) == NOTHING
+        assert fetch_page(acme.id, theirs.id, "", 500) == NOTHING
     [(token,)] = as_superuser(
         stack,
         "select token from tenants_blindindexentry where collection_id = %s and field = 'email'",
         theirs.id,
     )
     with tenant_scope(acme.id, "read"):
-        assert fetch_by_token(acme.id, theirs.id, "email", bytes(token), 5)
+        assert fetch_by_token(acme.id, theirs.id, "email", bytes(token), 5).records
     with tenant_scope(globex.id, "read"):
-        assert fetch_by_token(acme.id, theirs.id, "email", bytes(token), 5) == []
+        assert fetch_by_token(acme.id, theirs.id, "email", bytes(token), 5) == NOTHING
 
 
 def test_the_encryption_context_alone_keeps_the_values(stack: Stack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,13 @@ def statement(
 
 
 def document(*statements: dict[str, Any]) -> str:
-    """A policy document."""
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    """A policy document. On AWS every key policy lets the janitor delete the key, which is billed until then."""
+    is_of_key = any("Principal" in item and "Resource" in item for item in statements)
+    kept = [_JANITOR] if ON_AWS and is_of_key else []
+    return json.dumps({"Version": "2012-10-17", "Statement": [*statements, *kept]})
+
+
+_JANITOR = statement({"AWS": role("janitor")}, ["kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"])
 
 
 ADMINISTERS = statement(
@@ -109,6 +114,7 @@ IDENTITIES = {
     "AKIAOPERATOR": _session("operator", _ALLOW_ALL),
     "AKIAADMIN": _session("mrk-gateway-admin", _ALLOW_ALL),
     "AKIAAUDIT": _session("mrk-gateway-audit", _ALLOW_ALL | {"Action": "cloudtrail:LookupEvents"}),
+    "AKIAJANITOR": _session("janitor", _ALLOW_ALL),
     "AKIANOBODY": _session("nobody"),
     "AKIASTRANGER": _session("stranger", _ALLOW_ALL, account=OTHER_ACCOUNT),
     "AKIATAGGED": _session("tagged", _ALLOW_ALL, tags={"tenant": "acme"}),
@@ -148,7 +154,6 @@ class Cast:
         self._stand_in = stand_in
         self._credentials = dict(credentials or {})
         self._clients: dict[tuple[str, str, str], Any] = {}
-        self._keys: list[str] = []
 
     @property
     def stand_in(self) -> KmsStandIn:
@@ -203,12 +208,12 @@ class Cast:
     def key(self, **arguments: Any) -> str:
         """A fresh multi-Region key of the operator's; its ARN at home."""
         answer = self.kms("operator").create_key(**{"MultiRegion": True, **arguments})
-        return self._made(answer["KeyMetadata"]["Arn"])
+        return str(answer["KeyMetadata"]["Arn"])
 
     def replica(self, arn: str, region: str, *, who: str = "operator", **arguments: Any) -> str:
         """A replica in that Region, on AWS once it is ready for use; its ARN."""
         answer = self.kms(who).replicate_key(KeyId=arn, ReplicaRegion=region, **arguments)
-        replica = self._made(answer["ReplicaKeyMetadata"]["Arn"])
+        replica = str(answer["ReplicaKeyMetadata"]["Arn"])
         self.wait_for(replica, who)
         return replica
 
@@ -233,17 +238,6 @@ class Cast:
     def settle(self) -> None:
         """Wait until a change counts everywhere: at once here, in a while on AWS."""
         time.sleep(SETTLE_SECONDS)
-
-    def _made(self, arn: str) -> str:
-        self._keys.append(arn)
-        return arn
-
-    def dispose(self) -> None:
-        """Schedule every key for deletion, since AWS bills for them; what its policy forbids is left."""
-        for arn in reversed(self._keys):  # replicas were made after their primaries
-            with suppress(ClientError):
-                client = self.kms("operator", arn.split(":")[3])
-                client.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tenants import consistency
+from tenants.actor import Actor
 from tenants.credential import OPERATOR_PREFIX, TENANT_PREFIX, new_token
 from tenants.errors import (
     Conflict,
@@ -272,10 +273,40 @@ def test_one_person_may_be_a_member_of_two_tenants_and_keeps_the_password(
 ) -> None:
     address, other = email(), cast.initech()
     first = join(initech, address)
-    second = join(other, address, MemberRole.AUDITOR, password="quite another password")
+    second = join(other, address, MemberRole.AUDITOR, password=None)
     assert first.user_id == second.user_id
+    assert join(cast.initech(), address).user_id == first.user_id  # its password is known here too
     assert authenticate(None, username=address, password=PASSWORD)
     assert {role for _, role in list_memberships(first.user_id)} == {"owner", "auditor"}
+
+
+def test_an_account_that_another_tenant_made_is_taken_in_by_an_operator_alone(
+    initech: TenantView, cast: Cast
+) -> None:
+    """Else the owner of Initech could make an account for somebody of Globex, and wait until Globex adds it."""
+    address, globex = email(), cast.initech()
+    join(initech, address, MemberRole.AUDITOR)
+    owner = Actor(kind="member", id="owner-of-globex")
+    for actor, password in ((owner, None), (owner, PASSWORD), (OPERATOR, "not the account's own")):
+        with pytest.raises(Conflict):
+            add_member(
+                tenant_id=globex.id, email=address, password=password, role="owner", actor=actor
+            )
+    assert list_members(globex.id) == []
+    assert [event.action for event in list_audit_events(globex.id, before=None, limit=9)] == [
+        "tenant.onboarding_started"
+    ]
+
+
+def test_an_owner_adds_people_who_have_no_account_and_sets_the_roles_of_members(
+    initech: TenantView,
+) -> None:
+    address, owner = email(), Actor(kind="member", id="owner")
+    for role in ("developer", "auditor"):
+        member = add_member(
+            tenant_id=initech.id, email=address, password=PASSWORD, role=role, actor=owner
+        )
+        assert member.role == role
 
 
 def test_a_member_without_a_password_cannot_sign_in_yet(initech: TenantView) -> None:
@@ -317,6 +348,7 @@ def test_a_member_of_another_tenant_is_not_found(initech: TenantView, cast: Cast
     [
         ({"email": "nobody"}, "/email"),
         ({"email": ""}, "/email"),
+        ({"email": f"{'x' * 60}@{'y' * 60}.{'z' * 60}.{'a' * 60}.{'b' * 60}.example"}, "/email"),
         ({"role": "god"}, "/role"),
         ({"password": "short"}, "/password"),
         ({"password": "password1234"}, "/password"),

@@ -14,11 +14,14 @@ from tenants.errors import (
     CollectionExists,
     CollectionNotFound,
     InputInvalid,
+    LimitReached,
+    RegionNotAllowed,
     ScopeMissing,
     TenantNotActive,
 )
 from tenants.selectors import Caller, list_audit_events
 from tenants.selectors.collections import get_collection, list_collections
+from tenants.services import collections
 from tenants.services.collections import define_collection
 from tests.callers import PEOPLE, caller_of, shared_globex
 from tests.cast import Cast
@@ -52,6 +55,27 @@ def test_another_schema_of_the_same_name_is_refused(acme: Caller, name: str) -> 
     with pytest.raises(CollectionExists):
         define_collection(caller=acme, name=name, document=PEOPLE)
     assert get_collection(acme, name).document == NOTES
+
+
+def test_there_is_a_most_of_them_and_those_that_are_there_stay(
+    acme: Caller, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define_collection(caller=acme, name=name, document=NOTES)
+    monkeypatch.setattr(collections, "MAX_COLLECTIONS", len(list_collections(acme)))
+    with pytest.raises(LimitReached):
+        define_collection(caller=acme, name=f"{name}-more", document=NOTES)
+    with pytest.raises(CollectionNotFound):
+        get_collection(acme, f"{name}-more")
+    assert not define_collection(caller=acme, name=name, document=NOTES).created
+
+
+def test_a_tenant_that_is_not_served_sees_none(acme: Caller, name: str) -> None:
+    define_collection(caller=acme, name=name, document=NOTES)
+    for look in (list_collections, lambda caller: get_collection(caller, name)):
+        with pytest.raises(TenantNotActive):
+            look(replace(acme, state="revoked"))
+        with pytest.raises(RegionNotAllowed):
+            look(replace(acme, rules={}))
 
 
 def test_many_who_define_it_at_once_make_one(acme: Caller, name: str) -> None:

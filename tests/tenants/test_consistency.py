@@ -1,10 +1,10 @@
-"""The local reader rests after a failure, and one caller at a time tries it again; tokens have one form."""
+"""A server rests after a failure, and one caller at a time tries it again; tokens have one form."""
 
 from __future__ import annotations
 
 import pytest
 
-from tenants.consistency import REST_SECONDS, LocalReader, is_token
+from tenants.consistency import Server, is_token
 
 
 class Clock:
@@ -22,27 +22,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_healthy_reader_is_tried_by_everybody(clock: Clock) -> None:
-    reader = LocalReader()
-    assert reader.may_be_tried()
-    assert reader.may_be_tried()
+def test_a_healthy_server_is_tried_by_everybody(clock: Clock) -> None:
+    server = Server("reader", 10)
+    assert server.may_be_tried()
+    assert server.may_be_tried()
 
 
-def test_a_failed_reader_rests_and_then_one_caller_tries_it(clock: Clock) -> None:
-    reader = LocalReader()
-    reader.failed()
-    assert not reader.may_be_tried()
-    clock.now += REST_SECONDS
-    assert reader.may_be_tried()
-    assert not reader.may_be_tried()
+def test_a_failed_server_rests_and_then_one_caller_tries_it(clock: Clock) -> None:
+    server = Server("reader", 10)
+    server.failed()
+    assert not server.may_be_tried()
+    clock.now += 10
+    assert server.may_be_tried()
+    assert not server.may_be_tried()
 
 
-def test_a_reader_that_answers_again_is_tried_by_everybody(clock: Clock) -> None:
-    reader = LocalReader()
-    reader.failed()
-    reader.answered()
-    assert reader.may_be_tried()
-    assert reader.may_be_tried()
+def test_a_server_that_answers_again_is_tried_by_everybody(clock: Clock) -> None:
+    server = Server("reader", 10)
+    server.failed()
+    server.answered()
+    assert server.may_be_tried()
+    assert server.may_be_tried()
 
 
 @pytest.mark.parametrize("text", ["0/0", "0/3A1B2C8", "FFFFFFFF/FFFFFFFF"])

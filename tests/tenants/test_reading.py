@@ -10,6 +10,7 @@ import pytest
 from crypto.envelope import Envelope
 from crypto.errors import KeyUnavailable
 from tenants.errors import (
+    AnswerFull,
     CollectionNotFound,
     InputInvalid,
     RecordNotFound,
@@ -61,6 +62,67 @@ def test_many_are_answered_in_the_order_that_they_were_asked_for(
     )
     shown = [r.error.code if isinstance(r, RecordFault) else r.id for r in results]
     assert shown == ["c", "record_not_found", "a", "record_not_found", "c"]
+
+
+LARGE = "x" * 60_000
+
+
+def store_large(caller: Caller, collection: str, *ids: str) -> None:
+    """Records of about a tenth of a mebibyte."""
+    for record_id in ids:
+        create(caller, collection, record_id, notes=[LARGE], name=LARGE)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer takes two such records: the second begins below the limit."""
+    monkeypatch.setattr("tenants.selectors.records.MAX_ANSWER_BYTES", 150_000)
+    monkeypatch.setattr("tenants.services.records.reading.MAX_ANSWER_BYTES", 150_000)
+
+
+def test_an_answer_that_is_full_says_so_for_each_record_that_it_leaves_off(
+    acme: Caller, collection: str, narrow: None
+) -> None:
+    store_large(acme, collection, "a", "b", "c")
+    asked = ["c", "a", "nobody", "b"]
+    results = read_records(caller=acme, collection=collection, record_ids=asked)
+    shown = [r.error.code if isinstance(r, RecordFault) else r.id for r in results]
+    assert shown == ["answer_full", "a", "record_not_found", "b"]
+    assert read(acme, collection, "c")["name"] == LARGE
+
+
+def test_a_record_that_is_asked_for_again_and_again_fills_the_answer_too(
+    acme: Caller, collection: str, narrow: None
+) -> None:
+    store_large(acme, collection, "a")
+    results = read_records(caller=acme, collection=collection, record_ids=["a"] * MAX_BATCH)
+    faults = [result for result in results if isinstance(result, RecordFault)]
+    assert len(faults) == MAX_BATCH - 2
+    assert all(isinstance(fault.error, AnswerFull) for fault in faults)
+
+
+def test_pages_of_large_records_are_shorter_and_none_is_left_out(
+    acme: Caller, collection: str, narrow: None
+) -> None:
+    store_large(acme, collection, "a", "b", "c", "d", "e")
+    pages, after = [], None
+    while True:
+        page = list_records(caller=acme, collection=collection, after=after, limit=500)
+        pages.append([record.id for record in page.records])
+        after = page.next
+        if after is None:
+            break
+    assert pages == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_record_larger_than_an_answer_is_answered_alone(
+    acme: Caller, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_large(acme, collection, "a", "b")
+    monkeypatch.setattr("tenants.selectors.records.MAX_ANSWER_BYTES", 1)
+    page = list_records(caller=acme, collection=collection, after=None, limit=5)
+    assert [record.id for record in page.records] == ["a"]
+    assert page.next == "a"
 
 
 def test_reading_takes_the_same_number_of_queries_for_one_and_for_500(

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, InternalError, connections, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    connections,
+    transaction,
+)
 
 from tenants import consistency
 from tenants.consistency import LOCAL, WRITER
 from tenants.errors import ScopeMisused, WriterMoved
-from tenants.models import Collection
-from tenants.scope import Mode, fleet_scope, is_reading_locally, scope_alias, tenant_scope
+from tenants.models import Collection, User
+from tenants.scope import (
+    Mode,
+    fleet_scope,
+    give_back_connections,
+    is_reading_locally,
+    scope_alias,
+    tenant_scope,
+)
 from tests.callers import as_superuser
 from tests.cast import Cast
 from tests.stack import Stack
@@ -186,8 +201,51 @@ def test_an_unreachable_writer_is_the_writer_moved(cast: Cast) -> None:
             pass
     finally:
         _reopen(writer, port, options)
+        consistency.writer.answered()
     with tenant_scope(tenant.id, "write"):
         assert query("select 1") == 1
+
+
+def test_a_writer_that_did_not_answer_is_asked_again_by_one_after_it_has_rested(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = cast.initech()
+    connections[WRITER].close()
+    consistency.writer.failed()
+    try:
+        with pytest.raises(WriterMoved), tenant_scope(tenant.id, "write"):
+            raise AssertionError("A connection was had at once.")
+        with pytest.raises(OperationalError):
+            User.objects.exists()  # outside of any scope, as sessions are
+        with tenant_scope(tenant.id, "read"):
+            assert query("select slug from tenants_tenant") == tenant.slug
+        now = time.monotonic() + consistency.WRITER_RESTS_SECONDS
+        monkeypatch.setattr("tenants.consistency.time.monotonic", lambda: now)
+        with tenant_scope(tenant.id, "write"):
+            assert query("select 1") == 1
+        assert consistency.writer.may_be_tried()
+        assert consistency.writer.may_be_tried()
+    finally:
+        consistency.writer.answered()
+
+
+def test_connections_are_given_back_while_something_else_is_waited_for(cast: Cast) -> None:
+    tenant = cast.initech()
+    for mode in ("read", "write"):
+        with tenant_scope(tenant.id, mode):
+            give_back_connections()
+            assert query("select 1") == 1  # never in the middle of a transaction
+    give_back_connections()
+    assert connections[LOCAL].connection is None
+    assert connections[WRITER].connection is None
+
+
+def test_a_statement_and_a_lock_have_a_limit(cast: Cast) -> None:
+    for mode in ("read", "write"):
+        with tenant_scope(cast.initech().id, mode):
+            assert query("show statement_timeout") == "15s"
+            assert query("show lock_timeout") == "10s"
+            assert query("show idle_in_transaction_session_timeout") == "30s"
 
 
 def test_no_error_of_a_lost_connection_is_a_database_error_to_callers() -> None:

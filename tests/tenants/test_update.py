@@ -21,7 +21,7 @@ from tenants.errors import (
 )
 from tenants.scope import Mode, tenant_scope
 from tenants.selectors import Caller
-from tenants.selectors.records import fetch_records
+from tenants.selectors.records import Fetched, fetch_records
 from tenants.services.records import (
     RecordInput,
     create_record,
@@ -200,7 +200,9 @@ def test_a_stale_local_reader_is_not_believed(
 
     monkeypatch.setattr(update, "tenant_scope", stale)
     monkeypatch.setattr(
-        update, "fetch_records", lambda *args: {} if modes[-1] == "read" else fetch_records(*args)
+        update,
+        "fetch_records",
+        lambda *args: Fetched([], frozenset()) if modes[-1] == "read" else fetch_records(*args),
     )
     assert change(acme, collection, {"city": "Rome"}, 1).version == 2
     assert modes == ["read", "latest", "write"]

@@ -17,23 +17,33 @@ from tenants.selectors.access import MemberView, view_of_member
 from tenants.services.audit import record_event
 from tenants.states import MemberRole
 
+_LONGEST_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, and our column
+_ACCOUNT_FROM_ELSEWHERE = (
+    "This address has an account already. Only the operator can add it, without a password."
+)
+
 
 def add_member(
     *, tenant_id: UUID, email: str, password: str | None, role: str, actor: Actor
 ) -> MemberView:
     """Give a person a place in the tenant, or another role there. Whoever has an account keeps its password.
 
-    Raises `InputInvalid` for a bad address, role or password, and `Conflict` when the tenant would lose its last owner.
+    Raises `InputInvalid` for a bad address, role or password, and `Conflict` when the tenant would lose its last owner,
+    or for an account from elsewhere that this actor may not take in.
     """
     _check(email, password, role)
-    hashed = make_password(password)  # slow on purpose, so it is done outside of the transaction
+    email = User.objects.normalise(email)
+    known = User.objects.filter(email=email).first()
+    # Both are slow on purpose, so they are done outside of the transaction.
+    is_vouched_for = known is not None and _is_vouched_for(known, password, actor)
+    hashed = make_password(password) if known is None else ""
     with tenant_scope(tenant_id, "write"):
-        user, _ = User.objects.get_or_create(
-            email=User.objects.normalise(email), defaults={"password": hashed}
-        )
+        user, is_new = User.objects.get_or_create(email=email, defaults={"password": hashed})
         member, added = Member.objects.get_or_create(
             tenant_id=tenant_id, user=user, defaults={"role": role}
         )
+        if added and not is_new and not is_vouched_for:
+            raise Conflict(_ACCOUNT_FROM_ELSEWHERE)
         if not added and member.role != role:
             _keep_an_owner(member)
             member.role = role
@@ -80,6 +90,18 @@ def create_operator(*, email: str, password: str) -> None:
     user.save(update_fields=["password", "is_operator"])
 
 
+def _is_vouched_for(user: User, password: str | None, actor: Actor) -> bool:
+    """Whether an account from elsewhere may get a place in one more tenant.
+
+    Whoever made it chose its first password, without proof that the address is theirs: an owner could make an account
+    for somebody of another tenant and wait until that tenant's owner takes it in. So an operator must, who leaves the
+    password out, which says that they know whose account it is, or gives the one that it has.
+    """
+    if actor.kind != "operator":
+        return False
+    return password is None or check_password(password, user.password)
+
+
 def _keep_an_owner(member: Member) -> None:
     """Locks the tenant's owners, so that two of them cannot leave at the same moment."""
     if member.role != MemberRole.OWNER:
@@ -93,8 +115,13 @@ def _check(email: str, password: str | None, role: str) -> None:
     problems = []
     try:
         validate_email(email.strip())
+        fits = len(email.strip()) <= _LONGEST_EMAIL
     except ValidationError:
-        problems.append(("/email", "must be an e-mail address"))
+        fits = False
+    if not fits:
+        problems.append(
+            ("/email", f"must be an e-mail address of at most {_LONGEST_EMAIL} characters")
+        )
     if role not in MemberRole.values:
         problems.append(("/role", f"must be one of {', '.join(MemberRole.values)}"))
     if password is not None:

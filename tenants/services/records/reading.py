@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from crypto.errors import CryptoError
-from tenants.errors import InputInvalid, RecordNotFound, TenantError
+from tenants.errors import AnswerFull, InputInvalid, RecordNotFound, TenantError
 from tenants.scope import tenant_scope
 from tenants.selectors import Caller
 from tenants.selectors.collections import StoredCollection, load_collection
-from tenants.selectors.records import StoredRecord, fetch_page, fetch_records
+from tenants.selectors.records import (
+    MAX_ANSWER_BYTES,
+    Fetched,
+    StoredRecord,
+    fetch_page,
+    fetch_records,
+)
 from tenants.services.records.limits import check_batch, check_limit, is_record_id
 from tenants.services.records.views import RecordFault, RecordPage, RecordView
 from tenants.services.regions import check_region
@@ -32,29 +38,29 @@ def read_record(*, caller: Caller, collection: str, record_id: str) -> RecordVie
 def read_records(
     *, caller: Caller, collection: str, record_ids: Sequence[str]
 ) -> list[RecordView | RecordFault]:
-    """Up to 500 records, in the order of the ids, each with an answer of its own."""
+    """Up to 500 records, an answer for each in the order of the ids; `AnswerFull` for those beyond 8 MiB."""
     check_reader(caller)
     check_batch(len(record_ids))
     asked = [record_id for record_id in record_ids if is_record_id(record_id)]
     with tenant_scope(caller.tenant_id, "read"):
         target = load_collection(caller.tenant_id, collection)
-        found = fetch_records(caller.tenant_id, target.id, asked)
-    sealing = Sealing(caller, target)
-    return [_answer(sealing, target, found.get(record_id)) for record_id in record_ids]
+        fetched = fetch_records(caller.tenant_id, target.id, asked)
+    return list(_answers(Sealing(caller, target), target, fetched, record_ids))
 
 
 def list_records(*, caller: Caller, collection: str, after: str | None, limit: int) -> RecordPage:
-    """A page of 1 to 500 records in the order of their ids. One that cannot be opened fails the page."""
+    """A page of 1 to 500 records in the order of their ids, of about 8 MiB at most. One that does not open fails it."""
     check_reader(caller)
     check_limit(limit)
     if after is not None and not is_record_id(after):
         raise InputInvalid("The page cannot begin there.", [("/after", "must be a record's id")])
     with tenant_scope(caller.tenant_id, "read"):
         target = load_collection(caller.tenant_id, collection)
-        found = fetch_page(caller.tenant_id, target.id, after or "", limit + 1)
+        fetched = fetch_page(caller.tenant_id, target.id, after or "", limit + 1)
     sealing = Sealing(caller, target)
-    records = [open_record(sealing, target, record) for record in found[:limit]]
-    return RecordPage(records, records[-1].id if len(found) > limit else None)
+    records = [open_record(sealing, target, record) for record in fetched.records[:limit]]
+    has_more = fetched.left_off or len(fetched.records) > limit
+    return RecordPage(records, records[-1].id if has_more else None)
 
 
 def check_reader(caller: Caller) -> None:
@@ -70,11 +76,28 @@ def open_record(sealing: Sealing, target: StoredCollection, record: StoredRecord
     return RecordView(record.record_id, record.version, shown, record.created_at, record.updated_at)
 
 
-def _answer(
-    sealing: Sealing, target: StoredCollection, record: StoredRecord | None
+def _answers(
+    sealing: Sealing, target: StoredCollection, fetched: Fetched, record_ids: Sequence[str]
+) -> Iterator[RecordView | RecordFault]:
+    """One answer an id. An id that is given twice counts twice: its record is answered twice."""
+    found = {record.record_id: record for record in fetched.records}
+    answered = 0
+    for record_id in record_ids:
+        record = found.get(record_id)
+        if record_id in fetched.left_off or (record and answered >= MAX_ANSWER_BYTES):
+            yield RecordFault(
+                AnswerFull("The answer is full: ask for this one in another request.")
+            )
+        elif record is None:
+            yield RecordFault(RecordNotFound("No such record."))
+        else:
+            answered += record.bytes
+            yield _opened(sealing, target, record)
+
+
+def _opened(
+    sealing: Sealing, target: StoredCollection, record: StoredRecord
 ) -> RecordView | RecordFault:
-    if record is None:
-        return RecordFault(RecordNotFound("No such record."))
     try:
         return open_record(sealing, target, record)
     except (TenantError, CryptoError) as error:

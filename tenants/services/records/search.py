@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crypto.part import JsonValue
-from tenants.errors import InputInvalid
+from tenants.errors import AnswerFull, InputInvalid
 from tenants.schema import Field
 from tenants.schema.values import RuleBroken
 from tenants.scope import tenant_scope
@@ -23,7 +23,8 @@ def search_records(
     """At most `limit` (1 to 500) records whose field equals the value by the field's normaliser, oldest first.
 
     The API key needs both `records:search` and `records:read`, since whole records are answered. Raises `InputInvalid`
-    where the field is not searchable or the value is not of its type, and what reading raises.
+    where the field is not searchable or the value is not of its type, `AnswerFull` beyond 8 MiB, and what reading
+    raises.
     """
     caller.need(ApiScope.RECORDS_SEARCH)
     check_reader(caller)
@@ -35,8 +36,10 @@ def search_records(
     sealing = Sealing(caller, target)
     token = sealing.token(field, text)
     with tenant_scope(caller.tenant_id, "read"):
-        candidates = fetch_by_token(caller.tenant_id, target.id, field, token, limit)
-    opened = [open_record(sealing, target, candidate) for candidate in candidates]
+        fetched = fetch_by_token(caller.tenant_id, target.id, field, token, limit)
+    if fetched.left_off:
+        raise AnswerFull("More is found than one answer takes: ask for fewer records.")
+    opened = [open_record(sealing, target, candidate) for candidate in fetched.records]
     # A token is truncated, so that two values may share one; and an entry may have been tampered with.
     return [record for record in opened if wanted.search_text(record.fields.get(field, "")) == text]
 

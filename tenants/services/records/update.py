@@ -92,9 +92,10 @@ def update_record(
 def _attempt(change: _Change, mode: Mode) -> RecordView:
     tenant_id, target = change.caller.tenant_id, change.target
     with tenant_scope(tenant_id, mode):
-        stored = fetch_records(tenant_id, target.id, [change.record_id]).get(change.record_id)
-    if stored is None:
+        fetched = fetch_records(tenant_id, target.id, [change.record_id])
+    if not fetched.records:
         raise RecordNotFound("No such record.")
+    [stored] = fetched.records
     if change.expected_version not in (None, stored.version):
         raise VersionConflict("The record has another version.")
     result = _apply(change, stored)

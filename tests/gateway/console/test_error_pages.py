@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 
 from gateway.console import page
+from tenants import consistency
 from tenants.errors import WriterMoved
 from tests.cast import Cast
 from tests.gateway.console.people import as_member, as_operator
@@ -47,6 +49,28 @@ def test_a_fault_of_ours_tells_the_request_id_and_nothing_of_the_fault(
     assert "secret detail" not in text
     assert "Our fault" in text
     assert answer["X-Request-ID"] in text
+
+
+def test_without_the_writer_who_is_signed_in_is_not_known_and_the_page_says_when_to_come_back() -> (
+    None
+):
+    client = as_operator()
+    client.raise_request_exception = False
+    connections[consistency.WRITER].close()
+    consistency.writer.failed()
+    try:
+        for answer in (
+            client.get("/console/"),
+            client.get("/console/password/"),
+            client.post("/console/sign-in/", {"login": "a@b.example", "password": "x" * 12}),
+        ):
+            assert answer.status_code == 503
+            assert answer["Retry-After"] == "2"
+            assert "Try again in a moment" in answer.content.decode()
+            assert answer["X-Request-ID"] in answer.content.decode()
+    finally:
+        consistency.writer.answered()
+    assert client.get("/console/").status_code == 200
 
 
 def test_a_database_that_takes_no_writes_is_said_with_when_to_try_again(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
+from tenants.models import User
 from tenants.services.access import create_operator
 from tests.gateway.console.people import PASSWORD, address, as_operator
 
@@ -53,6 +56,38 @@ def test_tries_are_limited_and_the_right_password_does_not_help_then(email: str)
     answer = sign_in(client, email, PASSWORD)
     assert "Too many wrong tries." in answer.content.decode()
     assert client.get("/console/").status_code == 302
+
+
+def test_behind_a_proxy_tries_are_counted_by_the_address_that_it_names(
+    email: str, settings: Any
+) -> None:
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    guesser = Client(headers={"X-Forwarded-For": "198.51.100.7, 203.0.113.9"})
+    for number in range(12):
+        sign_in(guesser, f"{number}-{email}", "not the password")
+    assert "Too many wrong tries." in sign_in(guesser, email, PASSWORD).content.decode()
+    spoofing = Client(headers={"X-Forwarded-For": "192.0.2.1, 203.0.113.9"})
+    assert "Too many wrong tries." in sign_in(spoofing, email, PASSWORD).content.decode()
+    other = Client(headers={"X-Forwarded-For": "203.0.113.10"})
+    assert sign_in(other, email, PASSWORD).status_code == 302
+
+
+def test_the_log_says_who_signed_in_and_not_what_was_typed(email: str, lines: io.StringIO) -> None:
+    client = Client()
+    sign_in(client, email, "not the password")
+    sign_in(client, email, PASSWORD)
+    new = "another long passphrase"
+    form = {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    client.post("/console/password/", form)
+    client.get("/console/")
+    client.post("/console/sign-out/")
+    found = [json.loads(line) for line in lines.getvalue().splitlines()]
+    events = [line["event"] for line in found if line["logger"] == "gateway.console"]
+    assert events == ["sign_in_refused", "signed_in", "password_changed", "signed_out"]
+    actors = {line.get("actor", "") for line in found} - {""}
+    assert actors == {f"operator:{User.objects.get(email=email).id}"}
+    for typed in (email, PASSWORD, new, "not the password"):
+        assert typed not in lines.getvalue()
 
 
 def test_sign_in_leads_back_to_the_page_that_was_asked_for_but_to_no_other_site(email: str) -> None:

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend, with a memory for a writer that is away."""
