@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 from gateway.error_pages import busy
@@ -108,7 +109,9 @@ def _read_form(request: HttpRequest) -> None:
         raise FormTooLarge("No form of the console is that large.")
     if length:
         with places.wait("console"):
-            request.body  # noqa: B018 - Django keeps it
+            body = request.body
+        if len(body) != length:
+            raise BadRequest("The form ended early.")  # its last fields would be missing or cut off
 
 
 def content_length(request: HttpRequest) -> int:

@@ -17,6 +17,11 @@ from sandbox.layout import ACCOUNT, REGIONS, Home, read_json
 ADMIN = "gateway-admin"
 AUDIT = "gateway-audit"
 DATABASE_ADMIN = "database-admin"
+ADMINISTRATOR = "administrator"
+TENANT = "tenant"
+TENANT_ACCOUNT = (
+    "444455556666"  # a tenant's own: nothing here trusts it until a key policy names it
+)
 
 USE_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey")
 # No use of any key: what makes keys never opens data.
@@ -55,6 +60,9 @@ DATABASE_ADMIN_ACTIONS = (
     *("rds:DescribeGlobalClusters", "rds:DescribeDBClusters"),
     *("rds:SwitchoverGlobalCluster", "rds:FailoverGlobalCluster"),
 )
+# Makes users and roles; what they may do with a key, its policy decides.
+ADMINISTRATOR_ACTIONS = ("iam:*", "sts:*")
+TENANT_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
 
 
 def use_profile(region: str) -> str:
@@ -70,11 +78,12 @@ def make_identities(home: Home) -> None:
         write_credentials(home, f"web-{region}", [use])
         write_credentials(home, f"worker-{region}", [use, ADMIN])
     write_credentials(home, "operator", [AUDIT])
-    write_credentials(home, DATABASE_ADMIN, [DATABASE_ADMIN])
+    for profile in (DATABASE_ADMIN, ADMINISTRATOR, TENANT):
+        write_credentials(home, profile, [profile])
 
 
 def credentials_path(home: Home, name: str) -> str:
-    """AWS shared credentials file of `web-REGION`, `worker-REGION`, `operator` or `database-admin`."""
+    """AWS shared credentials file: `web-REGION`, `worker-REGION`, `operator`, or the name of a profile of its own."""
     return str(home.secrets / f"credentials-{name}")
 
 
@@ -85,13 +94,22 @@ def access_key(home: Home, profile: str) -> tuple[str, str]:
 
 
 def _roles() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Profile -> role name, what its identity policy allows."""
+    """Profile -> ARN, what its identity policy allows."""
     return {
-        **{use_profile(region): (f"mrk-gateway-use-{region}", USE_ACTIONS) for region in REGIONS},
-        ADMIN: ("mrk-gateway-admin", ADMIN_ACTIONS),
-        AUDIT: ("mrk-gateway-audit", AUDIT_ACTIONS),
-        DATABASE_ADMIN: ("mrk-database-admin", DATABASE_ADMIN_ACTIONS),
+        **{
+            use_profile(region): (_session(f"mrk-gateway-use-{region}"), USE_ACTIONS)
+            for region in REGIONS
+        },
+        ADMIN: (_session("mrk-gateway-admin"), ADMIN_ACTIONS),
+        AUDIT: (_session("mrk-gateway-audit"), AUDIT_ACTIONS),
+        DATABASE_ADMIN: (_session("mrk-database-admin"), DATABASE_ADMIN_ACTIONS),
+        ADMINISTRATOR: (f"arn:aws:iam::{ACCOUNT}:user/administrator", ADMINISTRATOR_ACTIONS),
+        TENANT: (_session("tenant-data", TENANT_ACCOUNT), TENANT_ACTIONS),
     }
+
+
+def _session(role: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws:sts::{account}:assumed-role/{role}/sandbox"
 
 
 def _access_keys(home: Home) -> dict[str, Any]:
@@ -114,14 +132,13 @@ def _write_stand_in_file(home: Home, keys: dict[str, Any]) -> None:
     identities = {
         keys[profile]["id"]: {
             "secret": keys[profile]["secret"],
-            "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/sandbox",
-            "account": ACCOUNT,
+            "arn": arn,
             "policy": {
                 "Version": "2012-10-17",
                 "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}],
             },
         }
-        for profile, (role, actions) in _roles().items()
+        for profile, (arn, actions) in _roles().items()
     }
     write_file(home.secrets / "identities.json", json.dumps(identities, indent=1))
 

@@ -7,12 +7,14 @@ those: which of two values a reader takes must never be a question.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from email.message import Message
 from typing import TypeVar
 
 import msgspec
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from gateway.api.shapes import Body, Nothing
@@ -32,6 +34,16 @@ def read_body(request: Request, kind: type[B]) -> B:
     raw = _raw(request)
     if not raw:
         raise MalformedJson("The body is missing.")
+    return _read(raw, request, kind)
+
+
+def refuse_body(request: Request) -> None:
+    """For operations that take none: no bytes, or an object without members."""
+    if raw := _raw(request):
+        _read(raw, request, Nothing)
+
+
+def _read(raw: bytes, request: Request, kind: type[B]) -> B:
     _check_media_type(request)
     try:
         document = msgspec.json.decode(raw)
@@ -43,12 +55,6 @@ def read_body(request: Request, kind: type[B]) -> B:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise MalformedJson(_fault(error)) from None
-
-
-def refuse_body(request: Request) -> None:
-    """For operations that take none: no bytes, or an object without members."""
-    if _raw(request):
-        read_body(request, Nothing)
 
 
 def read_query(request: Request, kind: type[B]) -> B:
@@ -81,16 +87,25 @@ def _check_media_type(request: Request) -> None:
 
 
 def _raw(request: Request) -> bytes:
-    if content_length(request._request):
+    if length := content_length(request._request):
         # However slowly the client sends, it holds neither a place nor a connection to the database meanwhile.
         give_back_connections()
         with places.wait(_client(request)):
-            raw: bytes = request._request.body
-            return raw
+            raw = _taken(request._request)
+        if len(raw) != length:
+            raise MalformedJson("The body ended early.")
+        return raw
     if "Transfer-Encoding" in request.headers:
         # WSGI gives no way to see the end of such a body.
         raise LengthRequired("Send Content-Length, not a chunked body.")
     return b""
+
+
+def _taken(request: HttpRequest) -> bytes:
+    """The body, which the request forgets: other parts of Django may keep requests for longer than they are served."""
+    raw = request.body
+    request._body, request._stream = b"", io.BytesIO()  # where `body` keeps it
+    return raw
 
 
 def _client(request: Request) -> str:

@@ -119,7 +119,15 @@ class ApiView(APIView):
         """Mark the answer, errors included."""
         final: Response = super().finalize_response(request, response, *args, **kwargs)
         final["Cache-Control"] = "no-store"
+        final.add_post_render_callback(_let_go)
         return final
+
+
+def _let_go(response: Any) -> None:
+    """View, request and response refer to each other in circles, which lie around until the garbage collector's next
+    full round: without the plaintext, and without mebibytes of it."""
+    response.renderer_context["view"].response = None
+    response.data, response.renderer_context = None, {}
 
 
 class TenantAppView(ApiView):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sandbox.kms.call import Call
 from sandbox.kms.conditions import Conditions, key_conditions, place_and_time
 from sandbox.kms.errors import access_denied
-from sandbox.kms.granting import grants_for
+from sandbox.kms.granting import check_tokens, grants_for
 from sandbox.kms.grants import Grant
 from sandbox.kms.keys import Alias, RegionalKey
 from sandbox.kms.policy.decision import (
@@ -37,6 +37,7 @@ def authorize_key(
 
     `encryption_context` is what grants are constrained by; None where the operation has none.
     """
+    check_tokens(service.store, call)
     decision = decide(service, call, action, key, conditions)
     if decision.is_silent and applicable_grants(
         service, call, action, key, conditions, encryption_context=encryption_context

@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+FILE = "keys.sqlite"
+
 _SCHEMA = """
 create table if not exists record (
     kind text not null, name text not null, body text not null, primary key (kind, name)
@@ -35,7 +37,7 @@ class Database:
         except BlockingIOError as error:
             os.close(self._lock)
             raise StateInUse(f"Another KMS stand-in uses {directory}.") from error
-        path = directory / "keys.sqlite"
+        path = directory / FILE
         # SQLite gives the write-ahead log the mode of the file that it belongs to.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._connection = sqlite3.connect(path, isolation_level=None)

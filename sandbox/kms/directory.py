@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox.kms.accounts import ROLE, USER, AccessKey, Principal
 from sandbox.kms.arn import find_principal
 from sandbox.kms.errors import Refusal
-from sandbox.kms.identities import Identity, Preset, caller_context
+from sandbox.kms.identities import Identity, Preset, caller_context, principal_id
 from sandbox.kms.policy.caller import Caller
 from sandbox.kms.policy.document import Policy, parse_identity_policy
 from sandbox.kms.sessions import Session, opened
@@ -105,6 +105,7 @@ class Directory:
         caller = Caller.parse(user.arn, tags=dict(user.tags))
         return Identity(
             access_key=key.id,
+            principal_id=principal_id(caller, user.unique_id),
             secret=key.secret,
             session_token="",
             caller=caller,
@@ -123,6 +124,7 @@ class Directory:
         )
         return Identity(
             access_key=access_key,
+            principal_id=principal_id(caller, role.unique_id),
             secret=session.secret,
             session_token=token,
             caller=caller,

@@ -45,7 +45,10 @@ def event_of(
     event: Event = {
         "eventVersion": "1.11",
         "userIdentity": _identity(caller.kind, caller.arn, caller.account, caller.issuer)
-        | {"accessKeyId": call.identity.access_key},
+        | {
+            "principalId": call.identity.principal_id,
+            "accessKeyId": call.identity.access_key,
+        },
         "eventTime": _moment(int(call.now)),
         "eventSource": action.source,
         "eventName": action.name,
@@ -142,15 +145,12 @@ def _identity(kind: str, arn: str, account: str, issuer: str) -> dict[str, Any]:
     name = arn.rpartition("/")[2]
     identity: dict[str, Any] = {"type": kind, "arn": arn, "accountId": account}
     if kind == "IAMUser":
-        return identity | {"principalId": name, "userName": name}
+        return identity | {"userName": name}
     if kind == "Root":
-        return identity | {"principalId": account}
+        return identity
     role = issuer.rpartition("/")[2]
     session_issuer = {"type": "Role", "arn": issuer, "accountId": account, "userName": role}
-    return identity | {
-        "principalId": f"{role}:{name}",
-        "sessionContext": {"sessionIssuer": session_issuer},
-    }
+    return identity | {"sessionContext": {"sessionIssuer": session_issuer}}
 
 
 @lru_cache(maxsize=8)

@@ -35,7 +35,7 @@ def grants_for(
     that has an encryption context; those without one, such as DescribeKey, are not constrained. `delegated` says
     whether the caller's own policies allow it, which counts for a grant to a whole account.
     """
-    shown = {opened_token(store, token) for token in call.parameters.get("GrantTokens", ())}
+    shown = check_tokens(store, call)
     operation = action.removeprefix("kms:")
     return [
         grant
@@ -45,6 +45,11 @@ def grants_for(
         and (context is None or grant.admits(context))
         and _is_for(grant.grantee, call.identity.caller, delegated)
     ]
+
+
+def check_tokens(store: Store, call: Call) -> set[str]:
+    """The ids of the grants whose tokens are in the request; refuses what is no token, even where none is needed."""
+    return {opened_token(store, token) for token in call.parameters.get("GrantTokens", ())}
 
 
 def is_named(principal: str, caller: Caller) -> bool:

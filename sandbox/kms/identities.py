@@ -6,7 +6,8 @@
 
 An access key id names one access key: of a user, of an account's root, or of a session of a role. Optional there:
 `role_arn` (a role with a path), `session_token`, `tags` (what `aws:PrincipalTag/...` stands for). The ARN of a user or
-role names one that has no access key here: it is assumed, or only named by policies.
+role names one that has no access key here: it is assumed, or only named by policies. The policy of an access key is
+that of the file, whatever IAM's calls make of its user or role; that of a session which was assumed is its role's.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ class InvalidIdentities(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls. `context` holds the condition keys that depend on the caller alone."""
+    """Who calls. `context` holds the condition keys that depend on the caller alone.
+
+    `principal_id` is the unique id of the user or role, of a session with its name behind; of a root, the account.
+    """
 
     access_key: str
+    principal_id: str
     secret: str = field(repr=False)
     session_token: str = field(repr=False)
     caller: Caller
@@ -75,6 +80,13 @@ def unique_id(kind: str, seed: str) -> str:
     return ("AIDA" if kind == USER else "AROA") + digits
 
 
+def principal_id(caller: Caller, unique: str) -> str:
+    """What STS and CloudTrail call the caller, whose user or role has that unique id."""
+    if caller.kind == "Root":
+        return caller.account
+    return f"{unique}:{caller.name}" if caller.kind == "AssumedRole" else unique
+
+
 def _principal(arn: str, entry: dict[str, Any]) -> Principal:
     found = find_principal(arn)
     if found is None:
@@ -105,8 +117,10 @@ def _identity(access_key: str, entry: dict[str, Any]) -> Identity:
     if entry.get("account", caller.account) != caller.account:
         raise ValueError(f"the account of {access_key} is not the one of its ARN")
     policy = entry.get("policy")
+    kind = ROLE if caller.kind == "AssumedRole" else USER
     return Identity(
         access_key=access_key,
+        principal_id=principal_id(caller, unique_id(kind, caller.issuer)),
         secret=entry["secret"],
         session_token=entry.get("session_token", ""),
         caller=caller,

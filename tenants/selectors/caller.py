@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +68,22 @@ class Caller:
         """Whether the tenant's rule lets that Region decrypt that classification."""
         rule = self.rules.get(region)
         return rule is not None and opens(rule, classification)
+
+    def key_for(self, region: str, classification: str, *, sealing: bool = False) -> TenantKeyRef:
+        """The key as that Region uses it for this classification. Raises `TenantNotActive` before there is one.
+
+        Another Region stands in for its KMS only where that one's rule allows the same: a Region that must refuse
+        would be the end of the search, though the next one may answer.
+        """
+        if self.key is None:
+            raise TenantNotActive("The tenant's key is not made yet.")
+        regions = tuple(
+            each
+            for each in self.key.regions
+            if each == region
+            or (self.may_decrypt(each, classification) and (self.may_encrypt(each) or not sealing))
+        )
+        return replace(self.key, regions=regions)
 
 
 def get_caller(token: str) -> Caller:

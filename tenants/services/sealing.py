@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 from uuid import UUID
 
+from django.conf import settings
+
 from crypto.blind_index import IndexKey, token
 from crypto.context import EncryptionContext, Purpose
 from crypto.errors import CryptoError, DecryptionFailed
@@ -58,9 +60,10 @@ class Sealing:
         if caller.key is None:
             raise TenantNotActive("The tenant's key is not made yet.")
         self._caller = caller
-        self._key: TenantKeyRef = caller.key
+        self._tenant = caller.key.tenant
         self._collection = collection
         self._envelope = get_envelope()
+        self._keys: dict[tuple[str, bool], TenantKeyRef] = {}
         self._index_keys: dict[str, IndexKey] = {}
         self._failures: dict[tuple[str, Purpose], CryptoError] = {}
 
@@ -82,7 +85,7 @@ class Sealing:
         try:
             return self._open_parts(record)
         except DecryptionFailed:
-            log.error("Record %s of tenant %s does not open.", record.id, self._key.tenant)
+            log.error("Record %s of tenant %s does not open.", record.id, self._tenant)
             raise
 
     def tokens(self, terms: Iterable[SearchTerm]) -> list[NewToken]:
@@ -125,29 +128,36 @@ class Sealing:
             self._index_keys[name] = self._asking(
                 name,
                 Purpose.INDEX,
-                lambda: self._envelope.index_key(key=self._key, classification=name),
+                lambda: self._envelope.index_key(key=self._key(name), classification=name),
             )
         return self._index_keys[name]
 
     def _seal(self, classification: str, plaintext: bytes) -> NewPart:
-        context = self._context(classification)
+        context, key = self._context(classification), self._key(classification, sealing=True)
         sealed = self._asking(
             classification,
             Purpose.RECORD,
-            lambda: self._envelope.seal(plaintext, key=self._key, context=context),
+            lambda: self._envelope.seal(plaintext, key=key, context=context),
         )
         return NewPart(classification, sealed.message, sealed.data_key_id)
 
     def _open(self, classification: str, message: bytes) -> bytes:
-        context = self._context(classification)
+        context, key = self._context(classification), self._key(classification)
         return self._asking(
             classification,
             Purpose.RECORD,
-            lambda: self._envelope.open(message, key=self._key, context=context),
+            lambda: self._envelope.open(message, key=key, context=context),
         )
 
     def _context(self, classification: str) -> EncryptionContext:
-        return EncryptionContext(self._key.tenant, classification, Purpose.RECORD)
+        return EncryptionContext(self._tenant, classification, Purpose.RECORD)
+
+    def _key(self, classification: str, *, sealing: bool = False) -> TenantKeyRef:
+        place = (classification, sealing)
+        if place not in self._keys:
+            region: str = settings.GATEWAY_REGION
+            self._keys[place] = self._caller.key_for(region, classification, sealing=sealing)
+        return self._keys[place]
 
     def _asking(self, classification: str, purpose: Purpose, call: Callable[[], T]) -> T:
         place = (classification, purpose)

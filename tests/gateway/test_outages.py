@@ -16,6 +16,7 @@ from django.test import override_settings
 
 from tenants import consistency
 from tenants.selectors import TenantView
+from tenants.services.onboarding import RegionRuleInput
 from tenants.services.serving import get_envelope
 from tests.callers import PEOPLE, as_superuser
 from tests.cast import EVERYWHERE, Cast
@@ -107,6 +108,22 @@ def test_an_outage_is_one_short_line_a_request(
 def test_without_kms_of_this_region_another_region_answers(acme: tuple[TenantView, Api]) -> None:
     with kms_at(us_east_2=DEAD):
         assert acme[1].get(f"{RECORDS}/ann")["fields"]["ssn"] == "078-05-1120"
+
+
+def test_a_region_that_must_refuse_does_not_stand_in_for_the_own_and_another_does(
+    cast: Cast,
+) -> None:
+    """eu-west-1 comes before us-west-1 in every list of Regions, and its key policy lets nobody open anything."""
+    tenant = cast.acme(eu_west_1=RegionRuleInput("eu-west-1", may_encrypt=True, may_decrypt=()))
+    api = app_of(tenant)
+    api.send("PUT", "/collections/people", {"schema": PEOPLE})
+    record = {"id": "ann", "fields": {"name": "ann", "ssn": "078-05-1120"}}
+    with kms_at(us_east_2=DEAD):
+        api.post(RECORDS, record, expect=201)
+    with kms_at(us_east_2=DEAD):
+        assert api.get(f"{RECORDS}/ann")["fields"]["ssn"] == "078-05-1120"
+        term = {"field": "ssn", "value": "078051120"}
+        assert api.post("/collections/people/search", term)["records"]
 
 
 def test_without_kms_anywhere_a_read_says_when_to_come_back(acme: tuple[TenantView, Api]) -> None:

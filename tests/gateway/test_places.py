@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from secrets import token_hex
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.test import Client
 
+from gateway.api.records import NewRecord, Record
 from gateway.errors import BodiesWaiting
 from gateway.places import MOST_WAITING, Places, places
 from tenants.consistency import LOCAL, WRITER
@@ -120,6 +123,33 @@ def test_while_a_body_is_sent_no_connection_to_the_database_is_held() -> None:
     answer = send(api.token, f"{ROOT}/collections/slow/records", body, len(raw))
     assert answer.status_code == 201, answer.content
     assert set(held) == {None}
+
+
+def test_a_body_that_ends_early_is_no_body_even_where_it_is_a_document() -> None:
+    raw = json.dumps({"fields": {"name": "A"}}).encode()
+    token = app_of(shared_acme()).token
+    answer = send(token, f"{ROOT}/collections/slow/records", Body(raw, lambda: None), len(raw) + 9)
+    problem(answer, 400, "malformed_json")
+
+
+def test_nothing_keeps_the_plaintext_of_a_request_that_is_answered() -> None:
+    """Neither what came in nor what went out waits for the garbage collector."""
+    api = app_of(shared_acme())
+    raw = json.dumps(
+        {"id": f"r-{token_hex(4)}", "fields": {"name": "A", "ssn": "078-05-1120"}}
+    ).encode()
+    api.send("PUT", "/collections/slow", {"schema": PEOPLE})
+    gc.collect()
+    gc.disable()
+    try:
+        path = f"{ROOT}/collections/slow/records"
+        answer = send(api.token, path, Body(raw, lambda: None), len(raw))
+        assert (answer.status_code, answer.wsgi_request.body) == (201, b"")
+        assert b"078-05-1120" in answer.content
+        held = [thing for thing in gc.get_objects() if type(thing) in (NewRecord, Record)]
+    finally:
+        gc.enable()
+    assert held == []
 
 
 def test_a_tenant_whose_bodies_are_all_awaited_is_told_so_and_others_are_served() -> None:

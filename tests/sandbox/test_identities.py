@@ -22,6 +22,8 @@ def test_web_processes_hold_their_region_s_use_role_alone(home: Home) -> None:
         assert profiles(home, f"web-{region}") == {f"gateway-use-{region}"}
         assert profiles(home, f"worker-{region}") == {f"gateway-use-{region}", "gateway-admin"}
     assert profiles(home, "operator") == {"gateway-audit"}
+    for alone in ("administrator", "database-admin", "tenant"):
+        assert profiles(home, alone) == {alone}
 
 
 def test_the_role_that_makes_keys_cannot_use_them_and_the_one_that_uses_them_cannot_make_any(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,7 +12,17 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.kms import KmsStandIn
-from tests.sandbox.kms_cast import EUROPE, HOME, ROOT, WEST, Cast, document, standing_in, statement
+from tests.sandbox.kms_cast import (
+    ACCOUNT,
+    EUROPE,
+    HOME,
+    ROOT,
+    WEST,
+    Cast,
+    document,
+    standing_in,
+    statement,
+)
 
 CONTEXT = {"tenant": "acme"}
 POLICY = document(statement({"AWS": ROOT}, "kms:*"))
@@ -125,3 +138,21 @@ def test_a_ciphertext_of_another_stand_in_is_invalid(tmp_path: Path, kms_cast: C
         blob = other.kms("operator").encrypt(KeyId=other.key(), Plaintext=b"x")["CiphertextBlob"]
     with pytest.raises(ClientError, match="InvalidCiphertextException"):
         kms_cast.kms("operator").decrypt(CiphertextBlob=blob)
+
+
+def test_the_state_can_be_read_while_it_is_served_and_shows_no_secret(tmp_path: Path) -> None:
+    with standing_in(tmp_path, transition_seconds=0) as cast:
+        arn = cast.key()
+        cast.replica(arn, WEST)
+        cast.kms("operator").create_alias(AliasName="alias/acme", TargetKeyId=arn)
+        cast.client("iam", "operator", HOME).create_user(UserName="alice")
+        command = [sys.executable, "-m", "sandbox.kms.listing", str(tmp_path / "state")]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    key, user = map(json.loads, shown.splitlines())
+    assert (key["key"], key["primary"]) == (arn.rpartition("/")[2], HOME)
+    assert key["regions"] == {
+        HOME: {"state": "Enabled", "aliases": ["alias/acme"], "grants": 0},
+        WEST: {"state": "Enabled", "aliases": [], "grants": 0},
+    }
+    assert user == {"user": f"arn:aws:iam::{ACCOUNT}:user/alice", "policies": []}
+    assert "secret" not in shown

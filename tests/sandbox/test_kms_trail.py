@@ -36,6 +36,8 @@ def test_an_event_says_who_did_what_with_which_key_in_which_context(kms_cast: Ca
     assert event["awsRegion"] == WEST
     assert event["userIdentity"]["type"] == "AssumedRole"
     assert event["userIdentity"]["arn"] == "arn:aws:sts::111122223333:assumed-role/operator/test"
+    who = kms_cast.client("sts", "operator", WEST).get_caller_identity()
+    assert event["userIdentity"]["principalId"] == who["UserId"]
     issuer = event["userIdentity"]["sessionContext"]["sessionIssuer"]
     assert issuer["arn"] == "arn:aws:iam::111122223333:role/operator"
     assert event["requestParameters"] == {

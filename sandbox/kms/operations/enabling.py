@@ -8,6 +8,7 @@ from sandbox.kms.authorization import authorize_key
 from sandbox.kms.call import Call
 from sandbox.kms.keys import KeyState
 from sandbox.kms.lookup import find_by_id
+from sandbox.kms.records import Entity
 from sandbox.kms.registry import Answer, operation
 from sandbox.kms.service import Service
 from sandbox.kms.states import require_state
@@ -31,10 +32,11 @@ def _switch(service: Service, call: Call, action: str, *, enabled: bool) -> Answ
     key = find_by_id(service, call, call.parameters["KeyId"])
     authorize_key(service, call, action, key)
     require_state(key, _SWITCHABLE, call.now)
-    service.store.put(replace(key, enabled=enabled))
+    changes: list[Entity] = [replace(key, enabled=enabled)]
     key_set = service.store.key_set(key)
     overdue = (key_set.next_rotation_at or call.now) < call.now
     if enabled and overdue and service.store.is_primary(key):
         # A disabled key does not rotate; one that should have is rotated when it is enabled, and counts from then.
-        service.store.put(replace(key_set, next_rotation_at=call.now))
+        changes.append(replace(key_set, next_rotation_at=call.now))
+    service.store.put(*changes)
     return None

@@ -74,6 +74,11 @@ class _Kind:
     resources: bool
     variables: bool = True
 
+    @property
+    def is_of_key(self) -> bool:
+        """Whether it is a key policy: identity policies name no principal, trust policies no resource."""
+        return self.principals and self.resources
+
 
 def _parse(text: str, kind: _Kind) -> Policy:
     try:
@@ -112,7 +117,7 @@ def _statement(item: Any, kind: _Kind) -> Statement:
             principals=_principals(item, kind.principals),
             actions=_choice(item, "Action", ignore_case=True, variables=False),
             resources=_resources(item, kind),
-            conditions=_conditions(item.get("Condition", {}), variables=kind.variables),
+            conditions=_conditions(item.get("Condition", {}), kind),
         )
     except (InvalidPrincipal, UnknownOperator) as error:
         raise MalformedPolicy(str(error)) from error
@@ -150,14 +155,25 @@ def _choice(item: dict[str, Any], element: str, *, ignore_case: bool, variables:
     return Choice(patterns, given[0] != element)
 
 
-def _conditions(block: Any, *, variables: bool) -> tuple[Condition, ...]:
+def _conditions(block: Any, kind: _Kind) -> tuple[Condition, ...]:
     if not isinstance(block, dict) or not all(isinstance(keys, dict) for keys in block.values()):
         raise MalformedPolicy("Condition is an object of operators, each an object of keys")
+    named = [(name, key, values) for name, keys in block.items() for key, values in keys.items()]
+    if kind.is_of_key and any(_is_overly_permissive(name, key) for name, key, _ in named):
+        raise MalformedPolicy(
+            "OverlyPermissiveCondition: Using the ForAllValues set operator with a single-valued condition key matches "
+            "requests without the specified encryption context or tag"
+        )
     return tuple(
-        compile_condition(name, key, _condition_values(values), variables=variables)
-        for name, keys in block.items()
-        for key, values in keys.items()
+        compile_condition(name, key, _condition_values(values), variables=kind.variables)
+        for name, key, values in named
     )
+
+
+def _is_overly_permissive(name: str, key: str) -> bool:
+    """Such a condition holds when the key is absent, which its author will not have meant (AWS KMS Developer Guide)."""
+    single_valued = ("kms:encryptioncontext:", "aws:requesttag/")
+    return name.startswith("ForAllValues:") and key.lower().startswith(single_valued)
 
 
 def _condition_values(given: Any) -> tuple[str, ...]:

@@ -25,6 +25,19 @@ def test_forms_of_the_console_have_a_share_of_their_own() -> None:
         assert "Try again in a moment" in answer.content.decode()
 
 
+def test_a_form_that_ends_early_is_not_taken_for_a_shorter_one() -> None:
+    form = b"login=olga%40example.com&password=correct+horse"
+    for missing, status in ((0, 200), (8, 400)):
+        answer = send(
+            "",
+            "/console/sign-in/",
+            Body(form[: len(form) - missing], lambda: None),
+            len(form),
+            "application/x-www-form-urlencoded",
+        )
+        assert answer.status_code == status
+
+
 def test_no_form_is_larger_than_any_form_of_the_console() -> None:
     def fail() -> None:
         raise AssertionError("It was read.")
