@@ -103,8 +103,8 @@ def _parameters(home: Home, ports: Ports) -> Program:
         name="parameters",
         argv=(str(binary),),
         priority=20,
-        # It saves its state when it is stopped, not when it is killed. What is lost is published again by the
-        # gateway's reconciliation, and nothing decrypts by what it holds.
+        # It saves its state when it is stopped, not when it is killed: what was published since its start is then
+        # lost. Nothing decrypts by what it holds.
         environment=clean_environment(home)
         | {
             "GATEWAY_PORT": str(ports.parameters),

@@ -15,12 +15,14 @@ from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
 
+from django.conf import settings
+
 from crypto.blind_index import IndexKey
 from crypto.context import EncryptionContext, Purpose
 from crypto.envelope import Envelope
 from crypto.errors import KeyAccessDenied
 from crypto.keyring import TenantKeyRef
-from tenants.errors import RegionNotAllowed, TenantNotActive
+from tenants.errors import RegionNotAllowed
 from tenants.fields.ambient import tenant_id
 from tenants.fields.errors import KeyNotPrepared
 from tenants.fields.generations import Generations, cache_seconds, new_envelope
@@ -70,7 +72,9 @@ class FieldKeys:
             context = _context(caller, classification)
             try:
                 return envelope.seal(
-                    plaintext.encoded, key=_usable(caller), context=context
+                    plaintext.encoded,
+                    key=_usable(caller, classification, sealing=True),
+                    context=context,
                 ).message
             except Exception as error:
                 raise error.with_traceback(None)  # noqa: B904 - frames below would show the plaintext on error pages
@@ -83,7 +87,7 @@ class FieldKeys:
         def opened(envelope: Envelope, caller: Caller) -> bytes:
             check_region(caller, [classification], "decrypt")
             context = _context(caller, classification)
-            return envelope.open(message, key=_usable(caller), context=context)
+            return envelope.open(message, key=_usable(caller, classification), context=context)
 
         return self._ask(tenant, opened, partial(self.open, message, tenant, classification))
 
@@ -92,7 +96,8 @@ class FieldKeys:
 
         def found(envelope: Envelope, caller: Caller) -> IndexKey:
             check_region(caller, [classification], "decrypt")
-            return envelope.index_key(key=_usable(caller), classification=classification)
+            key = _usable(caller, classification)
+            return envelope.index_key(key=key, classification=classification)
 
         return self._ask(tenant, found, partial(self.index_key, tenant, classification))
 
@@ -159,11 +164,9 @@ class _Callers:
             self._seen.clear()
 
 
-def _usable(caller: Caller) -> TenantKeyRef:
+def _usable(caller: Caller, classification: str, *, sealing: bool = False) -> TenantKeyRef:
     caller.need_active()
-    if caller.key is None:
-        raise TenantNotActive("The tenant's key is not made yet.")
-    return caller.key
+    return caller.key_for(settings.GATEWAY_REGION, classification, sealing=sealing)
 
 
 def _context(caller: Caller, classification: str) -> EncryptionContext:
