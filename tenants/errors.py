@@ -124,6 +124,18 @@ class OperationNotRetryable(Conflict):
     code = "operation_not_retryable"
 
 
+class PlanUnderWay(Conflict):
+    """Another plan of the tenant is not finished: two at a time could undo each other's steps."""
+
+    code = "plan_under_way"
+
+
+class PlanFinished(Conflict):
+    """Nothing is left of the plan to cancel."""
+
+    code = "plan_finished"
+
+
 class WriterMoved(TenantError):
     """This connection is to a database that takes no writes, or is gone: connect again and retry."""
 

@@ -6,12 +6,21 @@ from django.db import models
 
 
 class TenantState(models.TextChoices):
-    """A tenant serves requests only while ACTIVE."""
+    """A tenant serves requests only while ACTIVE. REVOKED may be restored; OFFBOARDING waits for its keys to be
+    deleted, and may be cancelled until then; RETIRED is final."""
 
     ONBOARDING = "onboarding"
     ACTIVE = "active"
     REVOKED = "revoked"
+    OFFBOARDING = "offboarding"
     RETIRED = "retired"
+
+
+class TenantKind(models.TextChoices):
+    """A CUSTOMER has members, API keys and records. A POOL has none: it owns the key that pooled tenants share."""
+
+    CUSTOMER = "customer"
+    POOL = "pool"
 
 
 class KeyTier(models.TextChoices):
@@ -35,6 +44,16 @@ class PlanKind(models.TextChoices):
     ONBOARDING = "onboarding"
     RULE_CHANGE = "rule_change"
     VERIFICATION = "verification"
+    REPAIR = "repair"
+    REGION_ADDED = "region_added"
+    REGION_REMOVED = "region_removed"
+    PROMOTION = "promotion"
+    KEY_MOVE = "key_move"
+    ROTATION = "rotation"
+    REENCRYPTION = "reencryption"
+    REVOCATION = "revocation"
+    RESTORATION = "restoration"
+    OFFBOARDING = "offboarding"
 
 
 class OperationKind(models.TextChoices):
@@ -48,14 +67,47 @@ class OperationKind(models.TextChoices):
     SEAL_CANARY = "seal_canary"
     VERIFY_KEY = "verify_key"
     ACTIVATE_TENANT = "activate_tenant"
+    # A change of rules that does not prove itself in its first Region.
+    ROLL_BACK_RULES = "roll_back_rules"
+    # Drift.
+    REPAIR_KEY = "repair_key"
+    # Regions.
+    PROVE_DISPENSABLE = "prove_dispensable"
+    WITHDRAW_KEY = "withdraw_key"
+    SCHEDULE_DELETION = "schedule_deletion"
+    CANCEL_DELETION = "cancel_deletion"
+    AWAIT_DELETED = "await_deleted"
+    FORGET_REGION = "forget_region"
+    UPDATE_PRIMARY_REGION = "update_primary_region"
+    # Tiers.
+    JOIN_POOL = "join_pool"
+    PROBE_EXTERNAL_KEY = "probe_external_key"
+    SWITCH_KEY = "switch_key"
+    FORGET_PREVIOUS_KEY = "forget_previous_key"
+    # Rotation.
+    SET_ROTATION = "set_rotation"
+    ROTATE_KEY = "rotate_key"
+    RETIRE_DATA_KEYS = "retire_data_keys"
+    REWRAP_INDEX_KEYS = "rewrap_index_keys"
+    REENCRYPT_RECORDS = "reencrypt_records"
+    VERIFY_REENCRYPTION = "verify_reencryption"
+    # Revocation.
+    DISABLE_KEY = "disable_key"
+    PROVE_REVOKED = "prove_revoked"
+    ENABLE_KEY = "enable_key"
+    RESTORE_TENANT = "restore_tenant"
+    # The end.
+    RETIRE_TENANT = "retire_tenant"
 
 
 class OperationState(models.TextChoices):
-    """PLANNED waits for earlier positions; DUE may be claimed; RUNNING is leased to a worker; the rest are final."""
+    """PLANNED waits for earlier positions; DUE may be claimed; RUNNING is leased to a worker; PAUSED waits until its
+    revoked tenant is restored; the rest are final."""
 
     PLANNED = "planned"
     DUE = "due"
     RUNNING = "running"
+    PAUSED = "paused"
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -67,6 +119,15 @@ class DataKeyState(models.TextChoices):
     ACTIVE = "active"
     PRIVATE = "private"
     RETIRED = "retired"
+
+
+class OffboardingState(models.TextChoices):
+    """REQUESTED waits for the second person; APPROVED runs; CANCELLED and DONE are final."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    CANCELLED = "cancelled"
+    DONE = "done"
 
 
 class MemberRole(models.TextChoices):

@@ -16,6 +16,7 @@ from botocore.config import Config
 from crypto.conf import CryptoSettings
 
 if TYPE_CHECKING:
+    from types_boto3_cloudtrail import CloudTrailClient
     from types_boto3_kms import KMSClient
     from types_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from types_boto3_ssm import SSMClient
@@ -52,6 +53,10 @@ class KmsClients:
     def ssm(self, region: str) -> SSMClient:
         """Parameter Store of that Region."""
         return cast("SSMClient", self._client("ssm", region, Plane.ADMIN))
+
+    def trail(self, region: str) -> CloudTrailClient:
+        """CloudTrail of that Region, which says who used a key."""
+        return cast("CloudTrailClient", self._client("cloudtrail", region, Plane.ADMIN))
 
     def _client(self, service: str, region: str, plane: Plane) -> Any:
         place = (service, region, plane)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from .accounts import ApiKey, Member, OperatorKey, User
 from .audit import AuditEvent
 from .data_keys import DataKey
-from .keys import RegionalKey, RegionRule, TenantKey
+from .fleet import CallBudget, OrphanKey
+from .keys import PreviousKey, RegionalKey, RegionRule, TenantKey
+from .offboarding import Offboarding
 from .operations import KeyOperation
 from .records import BlindIndexEntry, Collection, Record, SealedPart
 from .tenant import Tenant
@@ -14,11 +16,15 @@ __all__ = [
     "ApiKey",
     "AuditEvent",
     "BlindIndexEntry",
+    "CallBudget",
     "Collection",
     "DataKey",
     "KeyOperation",
     "Member",
+    "Offboarding",
     "OperatorKey",
+    "OrphanKey",
+    "PreviousKey",
     "Record",
     "RegionRule",
     "RegionalKey",

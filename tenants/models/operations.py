@@ -14,7 +14,9 @@ class KeyOperation(TenantRow):
     `region` is the Region that the step is about, `run_region` the Region whose worker runs it: only a process in a
     Region can prove what that Region's own role may do. `next_attempt_at` is when a worker may claim it: when it is
     due, and once claimed, when the lease runs out. `attempts` counts claims and fences off a worker that lost its
-    lease; `failures` counts failed tries in a row. `error` is a code and a sentence, never a value."""
+    lease; `failures` counts failed tries in a row. `arguments` are those of the step; `result` is what it found or
+    noted, with `done` and `total` where it works through many rows. `error` is a code and a sentence. None of them
+    ever holds a value of a sealed field or a key."""
 
     plan_id = models.UUIDField()
     plan = models.CharField(max_length=16, choices=PlanKind.choices)
@@ -28,6 +30,7 @@ class KeyOperation(TenantRow):
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
+    arguments = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
     error = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -38,7 +41,8 @@ class KeyOperation(TenantRow):
         constraints = [
             TenantRow.own_id("key_operation_own_id"),
             models.UniqueConstraint(
-                fields=["tenant", "plan_id", "kind", "region"], name="key_operation_once"
+                fields=["tenant", "plan_id", "position", "kind", "region"],
+                name="key_operation_once",
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=OperationState.values),

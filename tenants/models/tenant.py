@@ -8,7 +8,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from tenants.models.base import new_id
-from tenants.states import TenantState
+from tenants.states import TenantKind, TenantState
 
 SLUG = RegexValidator(
     r"^[a-z][a-z0-9-]{1,38}[a-z0-9]\Z",
@@ -23,6 +23,7 @@ class Tenant(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=40, unique=True, validators=[SLUG])
     name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=10, choices=TenantKind.choices, default=TenantKind.CUSTOMER)
     state = models.CharField(
         max_length=20, choices=TenantState.choices, default=TenantState.ONBOARDING
     )
@@ -35,6 +36,9 @@ class Tenant(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(state__in=TenantState.values), name="tenant_state_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=TenantKind.values), name="tenant_kind_known"
             ),
         ]
 

@@ -103,6 +103,7 @@ def _work(tenant_id: UUID, operation_id: UUID) -> Work:
             RuleView(rule.region, rule.may_encrypt, tuple(rule.may_decrypt)) for rule in rules
         ),
         arns={key.region: KeyArn.parse(key.arn) for key in keys},
+        arguments=own.arguments,
         found=own.result,
-        earlier={OperationKind(row.kind): row.result for row in done},
+        earlier={OperationKind(row.kind): row.result for row in done.order_by("position", "id")},
     )

@@ -7,8 +7,8 @@ from functools import lru_cache
 from django.conf import settings
 
 from crypto.kms.clients import KmsClients
-from crypto.kms.key_admin import KmsKeyAdmin
-from crypto.kms.key_directory import KeyDirectory
+from tenants.kms.key_admin import KmsKeyAdmin
+from tenants.kms.key_directory import KeyDirectory
 
 
 @lru_cache(maxsize=1)

@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from crypto.arn import KeyArn
 from crypto.errors import KeyAlreadyExists, KeyNotFound, KeyUnusable
-from crypto.kms.key_admin import KeyDescription
 from tenants.key_policy import fingerprint, render
+from tenants.kms.key_admin import KeyDescription
 from tenants.models import RegionalKey, TenantKey
 from tenants.services.audit import record_event, this_worker
 from tenants.services.claims import note

@@ -7,7 +7,6 @@ A worker that is killed before the last commit leaves a lease that runs out; who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from secrets import SystemRandom
 from typing import Final
@@ -23,27 +22,13 @@ from tenants.errors import NotFound, OperationNotRetryable, TenantError
 from tenants.jobs import enqueue_operation
 from tenants.models import KeyOperation
 from tenants.scope import fleet_scope, tenant_scope
-from tenants.services.activation import ActivateTenant
 from tenants.services.audit import record_event, this_worker
 from tenants.services.claims import CLAIMABLE, ClaimLost, claim, held
-from tenants.services.keys import AwaitEnabled, CreatePrimaryKey, ReplicateKey
+from tenants.services.handlers import HANDLERS
 from tenants.services.plans import make_due
-from tenants.services.policies import ApplyKeyPolicy
-from tenants.services.publication import PublishKey
-from tenants.services.verification import SealCanary, VerifyKey
-from tenants.services.work import Handler, NotYet, Result, Work
-from tenants.states import OperationKind, OperationState
+from tenants.services.work import Continue, Handler, NotYet, Result, Work
+from tenants.states import OperationState
 
-HANDLERS: Final[Mapping[OperationKind, Handler]] = {
-    OperationKind.CREATE_PRIMARY_KEY: CreatePrimaryKey(),
-    OperationKind.REPLICATE_KEY: ReplicateKey(),
-    OperationKind.AWAIT_ENABLED: AwaitEnabled(),
-    OperationKind.APPLY_KEY_POLICY: ApplyKeyPolicy(),
-    OperationKind.PUBLISH_KEY: PublishKey(),
-    OperationKind.SEAL_CANARY: SealCanary(),
-    OperationKind.VERIFY_KEY: VerifyKey(),
-    OperationKind.ACTIVATE_TENANT: ActivateTenant(),
-}
 # Tries of an error that may pass by itself but need not; with the pauses below they take about half a minute.
 MOST_TRIES: Final = 5
 LONGEST_PAUSE_SECONDS: Final = 60.0
@@ -117,6 +102,8 @@ def _run(work: Work, handler: Handler) -> None:
         _finish(work, handler, handler.perform(work))
     except NotYet as wait:
         _put_back(work, wait.seconds)
+    except Continue as part:
+        _go_on(work, part)
     except ClaimLost:
         raise
     except Exception as error:  # whatever it is, the plan must not stop without saying so
@@ -140,6 +127,16 @@ def _put_back(work: Work, seconds: float) -> None:
     with held(work) as plan:
         plan.own.failures, plan.own.error = 0, {}
         _wait(plan.own, seconds)
+
+
+def _go_on(work: Work, part: Continue) -> None:
+    """Write down how far it is, and send it again."""
+    with held(work) as plan:
+        own = plan.own
+        own.result |= part.facts
+        own.state, own.next_attempt_at, own.failures, own.error = OperationState.DUE, Now(), 0, {}
+        own.save(update_fields=["state", "next_attempt_at", "failures", "error", "result"])
+        enqueue_operation(tenant_id=own.tenant_id, operation_id=own.id, run_region=own.run_region)
 
 
 def _fail(work: Work, error: Exception, *, settles: bool) -> None:

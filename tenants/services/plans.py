@@ -2,40 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db.models.functions import Now
 
-from tenants.errors import NotFound, TenantNotActive
+from crypto.part import JsonValue
+from tenants.actor import Actor
+from tenants.errors import NotFound, PlanFinished, PlanUnderWay, TenantNotActive
 from tenants.jobs import enqueue_operation
 from tenants.models import KeyOperation, Tenant
 from tenants.models.base import new_id
-from tenants.states import OperationKind, OperationState, PlanKind
+from tenants.scope import tenant_scope
+from tenants.services.audit import record_event
+from tenants.states import OperationKind, OperationState, PlanKind, TenantState
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation to be: about `region`, run by a worker of `run_region`. Equal positions run in parallel."""
+    """One operation to be: about `region`, run by a worker of `run_region`. Equal positions run in parallel.
+
+    `arguments` go into the operations table, so they hold no value of a sealed field and no key.
+    """
 
     position: int
     kind: OperationKind
     region: str
     run_region: str
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
-def locked_tenant(tenant_id: UUID) -> Tenant:
-    """The active tenant, locked in the caller's write scope: plans of one tenant are started one after the other.
+def locked_tenant(tenant_id: UUID, *states: TenantState) -> Tenant:
+    """The tenant, locked in the caller's write scope: plans of one tenant are started one after the other.
 
-    Rows that refer to the tenant may still be written meanwhile. Raises `NotFound` and `TenantNotActive`.
+    Rows that refer to the tenant may still be written meanwhile. Raises `NotFound`, and `TenantNotActive` unless it is
+    in one of these states, or active where none is named.
     """
     tenant = Tenant.objects.filter(id=tenant_id).select_for_update(no_key=True).first()
     if tenant is None:
         raise NotFound("No such tenant.")
-    if not tenant.is_active:
-        raise TenantNotActive(f"The tenant is not active: {tenant.state}.")
+    if tenant.state not in (states or (TenantState.ACTIVE,)):
+        raise TenantNotActive(f"The tenant is {tenant.state}.")
     return tenant
+
+
+def need_no_other_plan(tenant_id: UUID) -> None:
+    """Raise `PlanUnderWay` where the tenant has a plan that is not finished, in the caller's write scope.
+
+    Two plans of one tenant at the same time could undo each other's steps. A plan that failed counts: it is retried or
+    cancelled first.
+    """
+    open_row = (
+        KeyOperation.objects.filter(tenant_id=tenant_id)
+        .exclude(state__in=[OperationState.DONE, OperationState.CANCELLED])
+        .first()
+    )
+    if open_row is not None:
+        raise PlanUnderWay(
+            f"A plan of this tenant is not finished: {open_row.plan}. Wait for it, or retry or cancel it."
+        )
+
+
+def pause_plans(tenant_id: UUID) -> int:
+    """Pause every step that is due or runs, in the caller's write scope; how many. What runs finds its claim lost."""
+    rows = KeyOperation.objects.filter(
+        tenant_id=tenant_id, state__in=[OperationState.DUE, OperationState.RUNNING]
+    )
+    return rows.update(state=OperationState.PAUSED, next_attempt_at=None)
+
+
+def resume_plans(tenant_id: UUID) -> int:
+    """Make due what `pause_plans` paused, in the caller's write scope; how many steps that are."""
+    rows = list(
+        KeyOperation.objects.select_for_update().filter(
+            tenant_id=tenant_id, state=OperationState.PAUSED
+        )
+    )
+    for row in rows:
+        row.state, row.next_attempt_at = OperationState.DUE, Now()
+        row.save(update_fields=["state", "next_attempt_at"])
+        enqueue_operation(tenant_id=tenant_id, operation_id=row.id, run_region=row.run_region)
+    return len(rows)
+
+
+def cancel_plan(*, tenant_id: UUID, plan_id: UUID, actor: Actor) -> int:
+    """Cancel every step of the plan that is not done; how many. A step that runs at this moment may still change
+    something in KMS, but records nothing; a reconciliation shows what is left half-way.
+
+    Raises `NotFound`, and `PlanFinished` where nothing is left to cancel.
+    """
+    with tenant_scope(tenant_id, "write"):
+        plan = KeyOperation.objects.filter(tenant_id=tenant_id, plan_id=plan_id)
+        rows = list(plan.order_by("id").select_for_update())
+        if not rows:
+            raise NotFound("No such plan.")
+        final = (OperationState.DONE, OperationState.CANCELLED)
+        left = [row.id for row in rows if row.state not in final]
+        if not left:
+            raise PlanFinished("Nothing is left of this plan to cancel.")
+        plan.filter(id__in=left).update(
+            state=OperationState.CANCELLED, next_attempt_at=None, finished_at=Now()
+        )
+        record_event(
+            tenant_id=tenant_id,
+            actor=actor,
+            action="plan.cancelled",
+            subject=str(plan_id),
+            detail={"plan": rows[0].plan, "steps": len(left)},
+        )
+        return len(left)
 
 
 def write_plan(*, tenant_id: UUID, plan: PlanKind, steps: Sequence[Step]) -> UUID:
@@ -50,6 +126,7 @@ def write_plan(*, tenant_id: UUID, plan: PlanKind, steps: Sequence[Step]) -> UUI
             region=step.region,
             run_region=step.run_region,
             position=step.position,
+            arguments=dict(step.arguments),
         )
         for step in sorted(steps, key=lambda step: step.position)
     ]

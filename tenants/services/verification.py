@@ -19,9 +19,9 @@ from uuid import UUID
 from django.db.models.functions import Now
 
 from crypto.errors import KeyAccessDenied, KeyNotFound
-from crypto.kms.key_admin import KeyDescription
 from tenants.actor import Actor
 from tenants.key_policy import Rule, difference, fingerprint, opens
+from tenants.kms.key_admin import KeyDescription
 from tenants.models import KeyOperation, RegionalKey, RegionRule
 from tenants.scope import tenant_scope
 from tenants.services.audit import record_event, this_worker

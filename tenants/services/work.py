@@ -22,7 +22,8 @@ class Work:
 
     `attempt` counts the claims of this operation and is the fencing token: whoever holds an older one has lost it.
     `tenant` is the tenant id of the encryption context. `arns` has the Regions whose key is known. `found` is what
-    this operation noted or found before, `earlier` what the finished operations of the plan have found.
+    this operation noted or found before, `earlier` what the last finished operation of each kind of the plan has found,
+    and `arguments` are those of its step.
     """
 
     tenant_id: UUID
@@ -37,6 +38,7 @@ class Work:
     primary_region: str
     rules: tuple[RuleView, ...]
     arns: Mapping[str, KeyArn]
+    arguments: Mapping[str, JsonValue]
     found: Mapping[str, JsonValue]
     earlier: Mapping[OperationKind, Mapping[str, JsonValue]]
 
@@ -78,6 +80,18 @@ class NotYet(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"Not ready; again in {seconds} s.")
         self.seconds = seconds
+
+
+class Continue(Exception):
+    """A part of many is done: write `facts` into the result, and go on at once in a claim of its own.
+
+    So a step over a million rows holds no lease for hours, a worker that dies repeats one part, and progress shows:
+    `facts` carry the place to go on from, and `done` and `total`.
+    """
+
+    def __init__(self, **facts: JsonValue) -> None:
+        super().__init__("A part is done.")
+        self.facts = facts
 
 
 class NotVerified(TenantError):

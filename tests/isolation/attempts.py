@@ -8,7 +8,7 @@ from typing import Any, Final
 from tenants import selectors
 from tenants.selectors import collections as collection_selectors
 from tenants.selectors import leakage
-from tenants.services import access, operations, records
+from tenants.services import access, operations, plans, records
 from tenants.services import collections as collection_services
 from tests.callers import OPERATOR
 from tests.isolation.world import FIELDS, World
@@ -93,6 +93,9 @@ ATTEMPTS: Final[dict[str, list[Attempt]]] = {
             tenant_id=w.globex.id, operation_id=w.acme.operation, actor=OPERATOR
         ),
     ],
+    "cancel_plan": [
+        lambda w: plans.cancel_plan(tenant_id=w.globex.id, plan_id=w.acme.plan, actor=OPERATOR),
+    ],
     "run_operation": [
         lambda w: operations.run_operation(tenant_id=w.globex.id, operation_id=w.acme.operation),
     ],
@@ -121,6 +124,9 @@ WITHOUT_ATTEMPT: Final = {
     "record_event": "writes inside of the scope of another service",
     "write_plan": "writes inside of the scope of another service",
     "locked_tenant": "reads inside of the scope of another service",
+    "need_no_other_plan": "reads inside of the scope of another service",
+    "pause_plans": "writes inside of the scope of another service",
+    "resume_plans": "writes inside of the scope of another service",
     "claim": "is how run_operation begins",
     "load_collection": "reads inside of the scope of another service",
     "fetch_records": "reads inside of the scope of another service",

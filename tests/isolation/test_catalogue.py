@@ -14,6 +14,8 @@ WITHOUT_TENANT = {
     "tenants_user_groups": "Django's own, unused",
     "tenants_user_user_permissions": "Django's own, unused",
     "tenants_operatorkey": "the SaaS company's own credentials; only the fleet role reads them",
+    "tenants_callbudget": "quotas of AWS, which all tenants share; only the fleet role reads them",
+    "tenants_orphankey": "keys that no tenant owns; only the fleet role reads them",
     "tenants_tenant": "its own id is the tenant",
 }
 

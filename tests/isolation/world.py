@@ -14,6 +14,8 @@ from django.db import connections
 
 from sandbox.files import secret
 from sandbox.postgres.roles import password_path
+from tenants.models import Offboarding, PreviousKey
+from tenants.scope import tenant_scope
 from tenants.selectors import (
     Caller,
     get_progress,
@@ -23,6 +25,7 @@ from tenants.selectors import (
 from tenants.services.access import add_member
 from tenants.services.collections import define_collection
 from tenants.services.records import RecordInput, create_record
+from tenants.states import KeyTier, OffboardingState
 from tests.callers import OPERATOR, PEOPLE, HasId, caller_of, shared_acme, shared_globex
 from tests.cast import as_region
 from tests.stack import Stack
@@ -42,6 +45,7 @@ class Side:
     api_key: UUID
     member: UUID
     operation: UUID
+    plan: UUID
     event: UUID
 
     @property
@@ -70,6 +74,7 @@ def _side(tenant: HasId, region: str) -> Side:
         define_collection(caller=caller, name=f"people-{mark}", document=PEOPLE)
         record = RecordInput(f"ann-{mark}", FIELDS)
         create_record(caller=caller, collection=f"people-{mark}", record=record)
+        _leave_traces(tenant.id, mark)
         member = add_member(
             tenant_id=tenant.id,
             email=f"{mark}@x.org",
@@ -86,8 +91,28 @@ def _side(tenant: HasId, region: str) -> Side:
         api_key=list_api_keys(tenant.id)[0].id,
         member=member.id,
         operation=get_progress(tenant.id).operations[0].id,
+        plan=_plan_of(tenant.id),
         event=list_audit_events(tenant.id, before=None, limit=1)[0].id,
     )
+
+
+def _plan_of(tenant_id: UUID) -> UUID:
+    plan_id = get_progress(tenant_id).plan_id
+    assert plan_id
+    return plan_id
+
+
+def _leave_traces(tenant_id: UUID, mark: str) -> None:
+    """Rows of what happens to few tenants: another key before, an end that was called off."""
+    with tenant_scope(tenant_id, "write"):
+        arn = f"arn:aws:kms:us-east-2:111122223333:key/mrk-{mark:0>32}"
+        PreviousKey.objects.create(tenant_id=tenant_id, arn=arn, tier=KeyTier.POOLED)
+        Offboarding.objects.create(
+            tenant_id=tenant_id,
+            state=OffboardingState.CANCELLED,
+            waiting_days=30,
+            requested_by="operator:test",
+        )
 
 
 @contextmanager

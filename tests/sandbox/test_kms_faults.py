@@ -282,9 +282,12 @@ def test_the_administration_port_refuses_what_it_does_not_know(cast: Cast) -> No
     assert ask("POST", f"{admin}/regions/nowhere", b'{"mode": "down"}')[0] == 400
     assert ask("POST", f"{admin}/regions/{HOME}", b"x")[0] == 400
     assert ask("POST", f"{admin}/clock", b'{"advance_seconds": -1}')[0] == 400
+    assert ask("POST", f"{admin}/clock", b'{"advance_seconds": NaN}')[0] == 400
+    assert ask("POST", f"{admin}/clock", b'{"advance_seconds": 1e12}')[0] == 400
     assert ask("POST", f"{admin}/quotas", b'{"on": "no"}')[0] == 400
     assert ask("POST", f"{admin}/quotas", b'{"on": true, "scale": 0}')[0] == 400
     assert ask("POST", f"{admin}/other", b"{}")[0] == 404
     status = json.loads(ask("GET", f"{admin}/status")[1])
     assert status["regions"][HOME] == {"endpoint": cast.stand_in.endpoints[HOME], "faults": []}
     assert status["quotas"] == {"on": False, "scale": 1.0, "refused": {}}
+    assert status["ahead_seconds"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.kms_cast import ACCOUNT, HOME, ROOT, WEST, Cast, refused, session, standing_in
+from sandbox.kms import KmsStandIn
+from tests.sandbox.kms_cast import (
+    ACCOUNT,
+    HOME,
+    IDENTITIES,
+    ROOT,
+    WEST,
+    Cast,
+    refused,
+    session,
+    standing_in,
+)
+from tests.sandbox.kms_target import ON_AWS
 
 
 def test_a_multi_region_key_is_described_as_aws_describes_it(kms_cast: Cast) -> None:
@@ -97,6 +110,21 @@ def test_an_alias_is_made_moved_listed_and_deleted(kms_cast: Cast) -> None:
         client.describe_key(KeyId=name)
     with refused("NotFoundException"):
         client.delete_alias(AliasName=name)
+
+
+def test_an_alias_moves_between_keys_of_one_kind_only(kms_cast: Cast) -> None:
+    encrypts = kms_cast.key()
+    macs, longer = (
+        kms_cast.key(KeySpec=spec, KeyUsage="GENERATE_VERIFY_MAC") for spec in ("HMAC_256", "HMAC_512")
+    )
+    client = kms_cast.kms("operator")
+    name = f"alias/tenants/{macs[-12:]}"
+    client.create_alias(AliasName=name, TargetKeyId=macs)
+    with refused("ValidationException", "same type"):
+        client.update_alias(AliasName=name, TargetKeyId=encrypts)
+    assert client.describe_key(KeyId=name)["KeyMetadata"]["Arn"] == macs
+    client.update_alias(AliasName=name, TargetKeyId=longer)
+    assert client.describe_key(KeyId=name)["KeyMetadata"]["Arn"] == longer
 
 
 def test_aliases_are_each_regions_own(kms_cast: Cast) -> None:
@@ -245,6 +273,30 @@ def test_a_key_has_at_most_50_aliases(kms_cast: Cast) -> None:
     client.create_alias(AliasName=names[50], TargetKeyId=other)
     with refused("LimitExceededException"):
         client.update_alias(AliasName=names[50], TargetKeyId=arn)
+
+
+def test_an_account_has_only_so_many_keys_in_a_region(tmp_path: Path) -> None:
+    """100,000 unless AWS grants more; replicas and keys pending deletion count as any other."""
+    if ON_AWS:
+        pytest.skip("This test starts a stand-in of its own.")
+    identities = tmp_path / "identities.json"
+    identities.write_text(json.dumps(IDENTITIES))
+    flags = ["--max-keys=2", "--transition-seconds=0"]
+    with KmsStandIn(tmp_path / "state", identities, (HOME, WEST), flags) as stand_in:
+        cast = Cast(stand_in)
+        first, second = cast.key(), cast.key()
+        cast.kms("operator").schedule_key_deletion(KeyId=second, PendingWindowInDays=7)
+        with refused("LimitExceededException"):
+            cast.key()
+        cast.kms("stranger").create_key()
+        cast.replica(first, WEST)
+        cast.kms("operator", WEST).create_key()
+        stand_in.advance_clock(8 * 86_400)
+        third = cast.key()
+        with refused("LimitExceededException"):
+            cast.replica(third, WEST)
+        with refused("AlreadyExistsException"):
+            cast.replica(first, WEST)
 
 
 def test_a_new_key_takes_as_many_tags_as_a_key_may_carry(kms_cast: Cast) -> None:

@@ -119,6 +119,17 @@ def test_replication_needs_the_key_policys_consent_and_create_key_over_there(
         kms_cast.kms("nobody").replicate_key(KeyId=arn, ReplicaRegion=EUROPE)
 
 
+def test_who_may_not_is_not_told_what_kind_of_key_it_is(kms_cast: Cast) -> None:
+    single = kms_cast.key(MultiRegion=False)
+    nobody = kms_cast.kms("nobody")
+    with refused("AccessDeniedException", "kms:ReplicateKey"):
+        nobody.replicate_key(KeyId=single, ReplicaRegion=WEST)
+    with refused("AccessDeniedException", "kms:UpdatePrimaryRegion"):
+        nobody.update_primary_region(KeyId=single, PrimaryRegion=WEST)
+    with refused("UnsupportedOperationException", "not a multi-region key"):
+        kms_cast.kms("operator").replicate_key(KeyId=single, ReplicaRegion=WEST)
+
+
 def test_a_new_primary_is_updating_and_stays_usable(slow_cast: Cast) -> None:
     arn = slow_cast.key()
     client, west = slow_cast.kms("operator"), slow_cast.kms("operator", WEST)

@@ -127,6 +127,19 @@ def test_a_rotation_on_demand_does_not_move_the_date(clocked: Cast) -> None:
     assert rotations(clocked, arn) == ["ON_DEMAND", "AUTOMATIC"]
 
 
+def test_none_is_rotated_on_demand_shortly_before_its_date(clocked: Cast) -> None:
+    arn = clocked.key()
+    client = clocked.kms("operator")
+    client.enable_key_rotation(KeyId=arn, RotationPeriodInDays=90)
+    clocked.stand_in.advance_clock(90 * DAY - 19 * 60)
+    with refused("ConflictException"):
+        client.rotate_key_on_demand(KeyId=arn)
+    clocked.stand_in.advance_clock(20 * 60)
+    client.rotate_key_on_demand(KeyId=arn)
+    kinds = [row["RotationType"] for row in client.list_key_rotations(KeyId=arn)["Rotations"]]
+    assert kinds == ["AUTOMATIC", "ON_DEMAND"]
+
+
 def test_a_disabled_key_rotates_when_it_is_enabled_again(clocked: Cast) -> None:
     arn = clocked.key()
     client = clocked.kms("operator")

@@ -38,31 +38,51 @@ class Subject:
         return self.cast.kms("operator", self.arn.split(":")[3])
 
 
+def new_alias(kms: Any, key: str) -> str:
+    """Another name for the key."""
+    name = f"alias/{os.urandom(8).hex()}"
+    kms.create_alias(AliasName=name, TargetKeyId=key)
+    return name
+
+
 Call = Callable[[Subject], Any]
 CALLS: dict[str, Call] = {
     "CancelKeyDeletion": lambda s: s.kms.cancel_key_deletion(KeyId=s.arn),
-    "CreateAlias": lambda s: s.kms.create_alias(
-        AliasName=f"alias/{os.urandom(8).hex()}", TargetKeyId=s.arn
+    "CreateAlias": lambda s: new_alias(s.kms, s.arn),
+    "DeleteAlias": lambda s: s.kms.delete_alias(
+        AliasName=s.kms.list_aliases(KeyId=s.arn)["Aliases"][0]["AliasName"]
+    ),
+    "UpdateAlias": lambda s: s.kms.update_alias(
+        AliasName=new_alias(s.kms, s.kms.create_key()["KeyMetadata"]["KeyId"]), TargetKeyId=s.arn
     ),
     "CreateGrant": lambda s: s.kms.create_grant(
         KeyId=s.arn, GranteePrincipal=role("nobody"), Operations=["DescribeKey"]
     ),
     "Decrypt": lambda s: s.kms.decrypt(KeyId=s.arn, CiphertextBlob=s.blob),
     "DescribeKey": lambda s: s.kms.describe_key(KeyId=s.arn),
+    "DisableKeyRotation": lambda s: s.kms.disable_key_rotation(KeyId=s.arn),
     "DisableKey": lambda s: s.kms.disable_key(KeyId=s.arn),
     "EnableKey": lambda s: s.kms.enable_key(KeyId=s.arn),
     "EnableKeyRotation": lambda s: s.kms.enable_key_rotation(KeyId=s.arn),
     "Encrypt": lambda s: s.kms.encrypt(KeyId=s.arn, Plaintext=b"x"),
     "GenerateDataKey": lambda s: s.kms.generate_data_key(KeyId=s.arn, KeySpec="AES_256"),
+    "GenerateDataKeyPair": lambda s: s.kms.generate_data_key_pair(
+        KeyId=s.arn, KeyPairSpec="ECC_NIST_P256"
+    ),
+    "GenerateDataKeyWithoutPlaintext": lambda s: s.kms.generate_data_key_without_plaintext(
+        KeyId=s.arn, KeySpec="AES_256"
+    ),
     "GetKeyPolicy": lambda s: s.kms.get_key_policy(KeyId=s.arn),
     "GetKeyRotationStatus": lambda s: s.kms.get_key_rotation_status(KeyId=s.arn),
     "ListAliases": lambda s: s.kms.list_aliases(KeyId=s.arn),
     "ListGrants": lambda s: s.kms.list_grants(KeyId=s.arn),
+    "ListKeyRotations": lambda s: s.kms.list_key_rotations(KeyId=s.arn),
     "ListKeyPolicies": lambda s: s.kms.list_key_policies(KeyId=s.arn),
     "ListResourceTags": lambda s: s.kms.list_resource_tags(KeyId=s.arn),
     "PutKeyPolicy": lambda s: s.kms.put_key_policy(
         KeyId=s.arn, Policy=s.kms.get_key_policy(KeyId=s.arn)["Policy"]
     ),
+    "ReEncrypt": lambda s: s.kms.re_encrypt(CiphertextBlob=s.blob, DestinationKeyId=s.arn),
     "ReplicateKey": lambda s: s.kms.replicate_key(KeyId=s.arn, ReplicaRegion=EUROPE),
     "RevokeGrant": lambda s: s.kms.revoke_grant(KeyId=s.arn, GrantId=s.grant),
     "RetireGrant": lambda s: s.kms.retire_grant(KeyId=s.arn, GrantId=s.grant),
@@ -76,11 +96,15 @@ CALLS: dict[str, Call] = {
 }
 VIEWS = (
     *("DescribeKey", "GetKeyPolicy", "ListAliases", "ListGrants", "ListKeyPolicies"),
-    *("ListResourceTags", "PutKeyPolicy", "GetKeyRotationStatus", "RevokeGrant", "RetireGrant"),
+    *("DeleteAlias", "ListKeyRotations", "ListResourceTags", "PutKeyPolicy", "GetKeyRotationStatus", "RevokeGrant", "RetireGrant"),
 )
-USES = ("Decrypt", "Encrypt", "GenerateDataKey")
+USES = (
+    *("Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKey"),
+    *("GenerateDataKeyPair", "GenerateDataKeyWithoutPlaintext"),
+)
 MANAGES = (
     "CreateAlias",
+    "UpdateAlias",
     "ScheduleKeyDeletion",
     "TagResource",
     "UntagResource",
@@ -97,7 +121,7 @@ def row(
         **dict.fromkeys(USES, uses),
         **dict.fromkeys(MANAGES, manages),
         **dict.fromkeys(("CreateGrant", "EnableKeyRotation", "ReplicateKey"), turns),
-        "RotateKeyOnDemand": turns,
+        **dict.fromkeys(("DisableKeyRotation", "RotateKeyOnDemand"), turns),
         **dict.fromkeys(("EnableKey", "DisableKey"), switches),
         "CancelKeyDeletion": cancels,
     }
@@ -113,9 +137,10 @@ TABLE = {
         uses=INVALID, manages=INVALID, turns=INVALID, switches=INVALID, cancels=OK
     ),
     "PendingImport": row(uses=INVALID, manages=OK, turns=INVALID, switches=INVALID)
-    | {"EnableKeyRotation": UNSUPPORTED},
+    | dict.fromkeys(("DisableKeyRotation", "EnableKeyRotation"), UNSUPPORTED),
     "Creating": row(uses=INVALID, manages=OK, turns=INVALID, switches=INVALID)
-    | dict.fromkeys(("EnableKeyRotation", "RotateKeyOnDemand", "ReplicateKey"), UNSUPPORTED),
+    | dict.fromkeys(("DisableKeyRotation", "EnableKeyRotation"), UNSUPPORTED)
+    | dict.fromkeys(("RotateKeyOnDemand", "ReplicateKey"), UNSUPPORTED),
     "Updating": row(uses=OK, manages=OK, turns=INVALID, switches=INVALID),
 }
 
@@ -131,6 +156,7 @@ def _subject(cast: Cast, arn: str) -> Subject:
         KeyId=arn, GranteePrincipal=role("nobody"), Operations=["DescribeKey"]
     )
     blob = client.encrypt(KeyId=arn, Plaintext=b"x")["CiphertextBlob"]
+    new_alias(client, arn)
     return Subject(cast, arn, made["GrantId"], blob)
 
 
@@ -164,6 +190,7 @@ def _pending_import(cast: Cast) -> Subject:
 def _creating(cast: Cast) -> Subject:
     subject = _enabled(cast)
     replica = cast.replica(subject.arn, WEST)
+    new_alias(cast.kms("operator", WEST), replica)
     return Subject(cast, replica, "", subject.blob)
 
 
@@ -176,6 +203,7 @@ def _updating(cast: Cast) -> Subject:
     there = cast.kms("operator", WEST)
     # A grant of a key that is Updating is not made, so this key has none.
     assert there.describe_key(KeyId=replica)["KeyMetadata"]["KeyState"] == "Updating"
+    new_alias(there, replica)
     return Subject(cast, replica, "", subject.blob)
 
 

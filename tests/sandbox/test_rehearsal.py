@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -54,7 +55,18 @@ def test_quotas_are_switched_and_shown(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["quotas", "on", "--scale", "0.5"]) == 0
     assert "KMS quotas: on, times 0.5; refused: none" in capsys.readouterr().out
     assert main(["quotas", "off"]) == 0
-    assert "quotas" not in capsys.readouterr().out
+    assert "KMS quotas: off" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("stage")
+def test_the_clock_is_moved_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["status"])
+    assert re.search(r"KMS clock: [-\d]+ [:\d]+ UTC\n", capsys.readouterr().out)
+    assert main(["clock", "7.5"]) == 0
+    main(["status"])
+    assert capsys.readouterr().out.count("UTC, 7.5 days ahead") == 2
+    assert main(["clock", "-1"]) == 1
+    assert "moves forward only" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("stage")

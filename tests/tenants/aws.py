@@ -12,7 +12,7 @@ from crypto.arn import KeyArn
 from crypto.context import EncryptionContext, Purpose
 from crypto.keyring import Keyring
 from crypto.kms.clients import KmsClients, Plane
-from crypto.kms.key_admin import KmsKeyAdmin
+from tenants.kms.key_admin import KmsKeyAdmin
 from tenants.selectors import TenantView, list_regional_keys
 from tenants.services.publication import parameter_of
 from tests.cast import EVERYWHERE, clients_of

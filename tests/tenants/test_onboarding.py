@@ -12,8 +12,8 @@ from django.db import connections
 
 from crypto.errors import KeyUnavailable
 from crypto.kms.clients import Plane
-from crypto.kms.key_admin import KmsKeyAdmin
 from tenants.errors import InputInvalid, NotFound, TenantExists
+from tenants.kms.key_admin import KmsKeyAdmin
 from tenants.selectors import (
     TenantView,
     get_key_id,
@@ -24,8 +24,8 @@ from tenants.selectors import (
     list_regional_keys,
 )
 from tenants.services import keys
+from tenants.services.handlers import HANDLERS
 from tenants.services.onboarding import RegionRuleInput, start_onboarding
-from tenants.services.operations import HANDLERS
 from tenants.services.publication import alias_of
 from tenants.services.work import Handler
 from tenants.states import OperationKind, OperationState, TenantState

@@ -10,9 +10,9 @@ import pytest
 from crypto.context import Purpose
 from crypto.errors import CryptoError, KeyAccessDenied
 from crypto.kms.clients import Plane
-from crypto.kms.key_admin import KmsKeyAdmin
 from crypto.kms.translate import translated
 from tenants.errors import InputInvalid, NotFound, TenantNotActive
+from tenants.kms.key_admin import KmsKeyAdmin
 from tenants.selectors import (
     TenantView,
     get_progress,

@@ -12,8 +12,8 @@ from django.conf import settings
 
 from crypto.errors import CredentialsRefused
 from crypto.kms.clients import KmsClients, Plane
-from crypto.kms.key_admin import KmsKeyAdmin
 from tenants.errors import NotFound, TenantNotActive
+from tenants.kms.key_admin import KmsKeyAdmin
 from tenants.models.base import new_id
 from tenants.selectors import (
     OperationView,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from crypto.arn import KeyArn
 from crypto.errors import KeyNotFound
 from crypto.kms.clients import KmsClients
@@ -28,3 +30,8 @@ class KeyDirectory:
         except KeyNotFound:
             return None
         return KeyArn.parse(answer["Parameter"]["Value"])
+
+    def withdraw(self, *, region: str, name: str) -> None:
+        """Delete the parameter; one that is not there is no error."""
+        with suppress(KeyNotFound), translated("ssm:DeleteParameter", region):
+            self._clients.ssm(region).delete_parameter(Name=name)
