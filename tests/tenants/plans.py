@@ -14,7 +14,8 @@ from django.db.models.functions import Now
 from tenants.models import KeyOperation
 from tenants.scope import tenant_scope
 from tenants.selectors import OperationView, TenantView, get_progress
-from tenants.services import handlers, operations
+from tenants.services import operations
+from tenants.services.handlers import HANDLERS
 from tenants.services.work import Result, Work
 from tenants.states import OperationKind
 
@@ -52,12 +53,12 @@ def raising(error: BaseException) -> Callable[[Work], Result | None]:
 @contextmanager
 def handled_by(handlers: Mapping[OperationKind, Any]) -> Iterator[None]:
     """Let these handlers do the work."""
-    before = dict(handlers.HANDLERS)
-    handlers.HANDLERS.update(handlers)  # type: ignore[attr-defined]  # a Mapping to everybody else
+    before = dict(HANDLERS)
+    HANDLERS.update(handlers)  # type: ignore[attr-defined]  # a Mapping to everybody else
     try:
         yield
     finally:
-        handlers.HANDLERS.update(before)  # type: ignore[attr-defined]
+        HANDLERS.update(before)  # type: ignore[attr-defined]
 
 
 def step(tenant: TenantView, kind: OperationKind, region: str = "") -> OperationView:
