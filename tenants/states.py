@@ -146,3 +146,5 @@ class ApiScope(models.TextChoices):
     RECORDS_READ = "records:read"
     RECORDS_WRITE = "records:write"
     RECORDS_SEARCH = "records:search"
+    VALUES_ENCRYPT = "values:encrypt"
+    VALUES_DECRYPT = "values:decrypt"

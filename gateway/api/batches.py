@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from gateway.api.faults import fault_of
 from gateway.api.headers import CONSISTENCY_TOKEN
 from gateway.api.operation import TenantAppView, operation
-from gateway.api.problems import problem_of
 from gateway.api.records import NewRecord, Record, RecordId
 from gateway.api.schema import ProblemDocument
 from gateway.api.shapes import Answer, Body, shaped
 from tenants.errors import CollectionNotFound
-from tenants.request import request_id
 from tenants.selectors import Caller
 from tenants.services.records import (
     RecordFault,
@@ -106,9 +105,5 @@ def _results(
 
 def _result(item: RecordView | RecordFault, status: int, caller: Caller) -> RecordResult:
     if isinstance(item, RecordFault):
-        problem = problem_of(item.error, caller)
-        document: dict[str, Any] = problem.document(request_id.get())
-        return RecordResult(
-            status=problem.status, problem=msgspec.convert(document, ProblemDocument)
-        )
+        return RecordResult(**fault_of(item.error, caller))
     return RecordResult(status=status, record=shaped(item, Record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,11 +46,13 @@ class JsonRenderer(BaseRenderer):
 
 
 def to_json(data: Any) -> bytes:
-    """UTF-8 JSON of shapes, mappings, lists, texts, numbers, UUIDs and times (RFC 3339, UTC as `Z`)."""
+    """UTF-8 JSON of shapes, mappings, lists, texts, numbers, UUIDs, times (RFC 3339, UTC as `Z`) and bytes (base64)."""
     return orjson.dumps(data, default=_shape, option=orjson.OPT_UTC_Z)
 
 
-def _shape(value: Any) -> dict[str, Any]:
+def _shape(value: Any) -> dict[str, Any] | str:
+    if isinstance(value, bytes):
+        return b2a_base64(value, newline=False).decode("ascii")
     if isinstance(value, msgspec.Struct):
         return {
             name: item

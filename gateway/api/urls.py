@@ -17,6 +17,7 @@ from gateway.api import (
     region_rules,
     search,
     tenants,
+    values,
     verification,
 )
 
@@ -44,6 +45,9 @@ v1: list[URLPattern | URLResolver] = [
     path("tenants/<str:slug>", tenants.OneTenant.as_view(), name="tenant"),
     path("tenants/<str:slug>/", include(_tenant)),
     path("me", me.MeView.as_view(), name="me"),
+    path("values/encrypt", values.Encrypt.as_view(), name="encrypt"),
+    path("values/decrypt", values.Decrypt.as_view(), name="decrypt"),
+    path("values/reencrypt", values.Reencrypt.as_view(), name="reencrypt"),
     path("collections", collections.Collections.as_view(), name="collections"),
     path("collections/<str:collection>", collections.OneCollection.as_view(), name="collection"),
     path("collections/<str:collection>/", include(_collection)),

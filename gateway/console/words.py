@@ -145,6 +145,8 @@ SCOPES: Mapping[str, str] = {
     "records:read": "Read records, which decrypts",
     "records:write": "Create, update and delete records",
     "records:search": "Find records by a searchable field",
+    "values:encrypt": "Encrypt values that the app keeps itself",
+    "values:decrypt": "Decrypt values that the app keeps itself",
 }
 
 PLACES: Mapping[str, str] = {

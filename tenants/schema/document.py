@@ -13,6 +13,7 @@ from crypto.blind_index import NORMALISERS
 from crypto.part import JsonValue
 from tenants.errors import InputInvalid
 from tenants.schema.check import Schema
+from tenants.schema.classification import RULE, is_classification
 from tenants.schema.field import Field
 from tenants.schema.limits import MAX_CLASSIFICATIONS, MAX_FIELDS, MAX_TEXT_BYTES
 from tenants.schema.values import TYPES
@@ -21,7 +22,6 @@ MASKS: Final = ("last4", "email", "redact")
 # Other types have several spellings of one value (1 and 1.0, Z and +00:00), so equal values could differ in token.
 SEARCHABLE_TYPES: Final = ("string", "integer", "date")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z", re.ASCII)
-_CLASSIFICATION = re.compile(r"[a-z][a-z0-9-]{0,39}\Z", re.ASCII)
 _KEYS: Final = {"name", "type", "required", "protection", "classification", "searchable", "unique", "normaliser",
                 "mask", "max_length"}  # fmt: skip
 _FLAGS: Final = ("required", "searchable", "unique")
@@ -82,11 +82,9 @@ def _faults_of_form(item: dict[str, JsonValue]) -> Iterator[Problem]:
     for key in _FLAGS:
         if not isinstance(item.get(key, False), bool):
             yield f"/{key}", "must be true or false"
-    if "classification" in item and not _matches(_CLASSIFICATION, item["classification"]):
-        yield (
-            "/classification",
-            "must be 1 to 40 lower-case letters, digits and hyphens, and begin with a letter",
-        )
+    name = item.get("classification", "pii")
+    if not (isinstance(name, str) and is_classification(name)):
+        yield "/classification", RULE
     length = item.get("max_length", 1)
     if type(length) is not int or not 1 <= length <= MAX_TEXT_BYTES:
         yield "/max_length", f"must be an integer from 1 to {MAX_TEXT_BYTES}"

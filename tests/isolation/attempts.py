@@ -8,7 +8,7 @@ from typing import Any, Final
 from tenants import selectors
 from tenants.selectors import collections as collection_selectors
 from tenants.selectors import leakage
-from tenants.services import access, operations, plans, records
+from tenants.services import access, operations, plans, records, values
 from tenants.services import collections as collection_services
 from tests.callers import OPERATOR
 from tests.isolation.world import FIELDS, World
@@ -78,6 +78,12 @@ ATTEMPTS: Final[dict[str, list[Attempt]]] = {
         ),
         lambda w: records.delete_record(**_mine(w, record_id=w.acme.record, expected_version=1)),
     ],
+    "decrypt_values": [
+        lambda w: values.decrypt_values(caller=w.globex.caller, values=[w.acme.value]),
+    ],
+    "reencrypt_values": [
+        lambda w: values.reencrypt_values(caller=w.globex.caller, values=[w.acme.value]),
+    ],
     "revoke_api_key": [
         lambda w: access.revoke_api_key(
             tenant_id=w.globex.id, api_key_id=w.acme.api_key, actor=OPERATOR
@@ -118,6 +124,7 @@ WITHOUT_ATTEMPT: Final = {
     "add_member": "names a person, and people belong to no tenant",
     "change_region_rule": "names Regions only",
     "start_verification": "names nothing but the tenant",
+    "encrypt_values": "names nothing but the credential's own tenant",
     "get_in_process_caller": "names nothing but the tenant, and is for code inside of the process alone",
     "check_region": "asks no database",
     "check_reader": "asks no database",

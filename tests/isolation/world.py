@@ -25,6 +25,7 @@ from tenants.selectors import (
 from tenants.services.access import add_member
 from tenants.services.collections import define_collection
 from tenants.services.records import RecordInput, create_record
+from tenants.services.values import Value, encrypt_values
 from tenants.states import KeyTier, OffboardingState
 from tests.callers import OPERATOR, PEOPLE, HasId, caller_of, shared_acme, shared_globex
 from tests.cast import as_region
@@ -42,6 +43,7 @@ class Side:
     region: str
     collection: str
     record: str
+    value: Value
     api_key: UUID
     member: UUID
     operation: UUID
@@ -74,6 +76,7 @@ def _side(tenant: HasId, region: str) -> Side:
         define_collection(caller=caller, name=f"people-{mark}", document=PEOPLE)
         record = RecordInput(f"ann-{mark}", FIELDS)
         create_record(caller=caller, collection=f"people-{mark}", record=record)
+        value = _value_of(caller)
         _leave_traces(tenant.id, mark)
         member = add_member(
             tenant_id=tenant.id,
@@ -88,12 +91,19 @@ def _side(tenant: HasId, region: str) -> Side:
         region,
         collection=f"people-{mark}",
         record=f"ann-{mark}",
+        value=value,
         api_key=list_api_keys(tenant.id)[0].id,
         member=member.id,
         operation=get_progress(tenant.id).operations[0].id,
         plan=_plan_of(tenant.id),
         event=list_audit_events(tenant.id, before=None, limit=1)[0].id,
     )
+
+
+def _value_of(caller: Caller) -> Value:
+    [message] = encrypt_values(caller=caller, values=[Value(b"ann@x.org", "pii")])
+    assert isinstance(message, bytes)
+    return Value(message, "pii")
 
 
 def _plan_of(tenant_id: UUID) -> UUID:
