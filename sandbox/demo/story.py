@@ -21,7 +21,10 @@ from sandbox.layout import PRIMARY, REGIONS, Home
 from sandbox.lifecycle import find_ports
 from sandbox.ports import Ports
 
-SCOPES = ["collections:write", "records:read", "records:write", "records:search"]
+SCOPES = [
+    *("collections:write", "records:read", "records:write", "records:search"),
+    *("values:encrypt", "values:decrypt"),
+]
 TENANTS = {
     "acme": ("Acme Corporation", PRIMARY, REGIONS),
     "globex": ("Globex GmbH", "eu-west-1", ("eu-west-1",)),

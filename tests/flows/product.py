@@ -21,7 +21,10 @@ from sandbox.ports import Ports
 from sandbox.supervision import find_states
 
 __all__ = ["ACCOUNT", "PRIMARY", "REGIONS", "Product", "until"]
-SCOPES = ["collections:write", "records:read", "records:write", "records:search"]
+SCOPES = [
+    *("collections:write", "records:read", "records:write", "records:search"),
+    *("values:encrypt", "values:decrypt"),
+]
 
 
 def until(found: Callable[[], bool], what: str, seconds: float = 90) -> None:
