@@ -81,6 +81,7 @@ class OperationKind(models.TextChoices):
     UPDATE_PRIMARY_REGION = "update_primary_region"
     # Tiers.
     JOIN_POOL = "join_pool"
+    UPDATE_POOLED_TENANTS = "update_pooled_tenants"
     PROBE_EXTERNAL_KEY = "probe_external_key"
     SWITCH_KEY = "switch_key"
     FORGET_PREVIOUS_KEY = "forget_previous_key"

@@ -41,6 +41,13 @@ class TenantKey(TenantRow):
                 condition=models.Q(tier__in=KeyTier.values), name="tenant_key_tier_known"
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["pool"],
+                condition=models.Q(pool__isnull=False),
+                name="tenant_key_by_pool",
+            ),
+        ]
 
 
 class RegionalKey(TenantRow):

@@ -65,7 +65,10 @@ class SealedPart(models.Model):
     sealed_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "data_key"], name="sealed_part_by_data_key")]
+        # With the record behind it: re-encryption walks the parts under one data key page by page.
+        indexes = [
+            models.Index(fields=["tenant", "data_key", "record"], name="sealed_part_of_data_key")
+        ]
 
 
 class BlindIndexEntry(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -17,8 +18,11 @@ SLUG = RegexValidator(
 
 
 class Tenant(models.Model):
-    """One customer. `key_epoch` is read with the credential on every request: a change empties this tenant's cache of
-    data keys in that process, so a revocation travels with the data and needs no other channel."""
+    """One customer, or a pool that owns the key of several.
+
+    `key_epoch` is read with the credential on every request: a change empties this tenant's cache of data keys in that
+    process, so a revocation travels with the data and needs no other channel. `key_accounts` are the AWS accounts whose
+    keys the operator accepts as this tenant's external key."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=40, unique=True, validators=[SLUG])
@@ -28,6 +32,7 @@ class Tenant(models.Model):
         max_length=20, choices=TenantState.choices, default=TenantState.ONBOARDING
     )
     home_region = models.CharField(max_length=32)
+    key_accounts = ArrayField(models.CharField(max_length=12), default=list, blank=True)
     key_epoch = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
     activated_at = models.DateTimeField(null=True, blank=True)
