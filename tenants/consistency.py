@@ -62,9 +62,24 @@ class Server:
             self._rests_until = 0.0
 
 
+class Fence:
+    """Refuses a writer that another one has replaced: after a failover it may come back and still take writes, which
+    nobody would ever see. Each write begins by asking which epoch the server believes in (`WriterEpoch`)."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet: the first writer is believed."""
+        self.highest = 0
+
+    def lets_pass(self, epoch: int) -> bool:
+        """Whether no newer writer has been seen by this process."""
+        self.highest = max(self.highest, epoch)
+        return epoch == self.highest
+
+
 # While the reader rests, reads go to the writer; while the writer rests, gateway/postgresql refuses its connections.
 reader = Server("local reader", READER_RESTS_SECONDS)
 writer = Server("writer", WRITER_RESTS_SECONDS)
+fence = Fence()
 
 
 def is_token(text: str) -> bool:

@@ -31,6 +31,7 @@ current_alias: ContextVar[str | None] = ContextVar("scope_alias", default=None)
 _READ_ONLY = "25006"
 _TENANT = "select set_config('app.tenant_id', %s, true)"
 _FLEET = "select set_config('role', 'gateway_fleet', true)"
+_EPOCH = ", (select epoch from tenants_writerepoch)"
 # On the writer it is the database that holds a read scope to its word.
 _NO_WRITES = ", set_config('transaction_read_only', 'on', true)"
 
@@ -53,8 +54,7 @@ def fleet_scope(mode: Mode) -> Iterator[None]:
 def _scope(mode: Mode, statement: str, parameters: list[str]) -> Iterator[None]:
     if current_alias.get() is not None:
         raise ScopeMisused("Scopes do not nest: finish one before the next begins.")
-    if mode != "write":
-        statement += _NO_WRITES
+    statement += _EPOCH if mode == "write" else _NO_WRITES
     with ExitStack() as stack:
         _begin(stack, mode, statement, parameters)
         yield
@@ -83,6 +83,8 @@ def _transaction(alias: str, mode: Mode, statement: str, parameters: list[str]) 
     with _lost_means_moved(alias, mode), transaction.atomic(using=alias, durable=True):
         with connections[alias].cursor() as cursor:
             cursor.execute(statement, parameters)
+            if mode == "write" and not consistency.fence.lets_pass(cursor.fetchone()[-1]):
+                raise InterfaceError("This writer has been replaced by another.")
         token = current_alias.set(alias)
         try:
             yield

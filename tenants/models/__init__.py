@@ -5,7 +5,7 @@ from __future__ import annotations
 from .accounts import ApiKey, Member, OperatorKey, User
 from .audit import AuditEvent
 from .data_keys import DataKey
-from .fleet import CallBudget, OrphanKey
+from .fleet import CallBudget, OrphanKey, WriterEpoch
 from .keys import PreviousKey, RegionalKey, RegionRule, TenantKey
 from .offboarding import Offboarding
 from .operations import KeyOperation
@@ -32,4 +32,5 @@ __all__ = [
     "Tenant",
     "TenantKey",
     "User",
+    "WriterEpoch",
 ]

@@ -1,4 +1,4 @@
-"""What belongs to no tenant: the budget of calls to AWS, and keys in KMS that no tenant owns."""
+"""What belongs to no tenant: the budget of calls to AWS, keys in KMS that no tenant owns, and which writer it is."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ class OrphanKey(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["arn"], name="orphan_key_once")]
         indexes = [models.Index(fields=["resolution", "found_at"], name="orphan_key_open")]
+
+
+class WriterEpoch(models.Model):
+    """One row: how many times the writer has moved. It is counted up on the new writer, so that whoever has seen the
+    new one refuses an old writer that comes back and still takes writes."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    epoch = models.PositiveIntegerField(default=1)
+    region = models.CharField(max_length=32, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="writer_epoch_one_row"),
+        ]

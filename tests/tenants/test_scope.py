@@ -28,6 +28,7 @@ from tenants.scope import (
     scope_alias,
     tenant_scope,
 )
+from tenants.services.writer import begin_writer_epoch
 from tests.callers import as_superuser
 from tests.cast import Cast
 from tests.stack import Stack
@@ -250,3 +251,27 @@ def test_a_statement_and_a_lock_have_a_limit(cast: Cast) -> None:
 
 def test_no_error_of_a_lost_connection_is_a_database_error_to_callers() -> None:
     assert not issubclass(WriterMoved, DatabaseError)
+
+
+def test_a_writer_that_another_has_replaced_takes_no_write(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An old writer that comes back after a failover still answers, and what it stored nobody would see."""
+    acme = cast.initech()
+    with tenant_scope(acme.id, "write"):
+        pass
+    monkeypatch.setattr(consistency.fence, "highest", consistency.fence.highest + 1)
+    for scope in (lambda: tenant_scope(acme.id, "write"), lambda: fleet_scope("write")):
+        with pytest.raises(WriterMoved), scope():
+            raise AssertionError("The scope must not open.")
+    with tenant_scope(acme.id, "latest"):
+        assert query("select slug from tenants_tenant") == acme.slug
+
+
+def test_who_has_seen_a_new_epoch_knows_the_writer_of_it() -> None:
+    epoch = begin_writer_epoch(region="us-west-1")
+    with fleet_scope("write"):
+        pass
+    assert consistency.fence.highest >= epoch
+    assert consistency.fence.lets_pass(consistency.fence.highest)
+    assert not consistency.fence.lets_pass(epoch - 1)

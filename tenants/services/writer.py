@@ -1,0 +1,20 @@
+"""The writer's epoch: counted up on each new writer, so that an old one that comes back is refused."""
+
+from __future__ import annotations
+
+from django.db.models import F
+from django.db.models.functions import Now
+
+from tenants.models import WriterEpoch
+from tenants.scope import fleet_scope
+
+
+def begin_writer_epoch(*, region: str) -> int:
+    """Say that the writer is in that Region from now on, once it is; returns the new epoch.
+
+    Every process that has seen it refuses writers of older epochs. Run twice, it counts twice, which harms nobody.
+    Raises `WriterMoved` where the writer does not take writes yet.
+    """
+    with fleet_scope("write"):
+        WriterEpoch.objects.update(epoch=F("epoch") + 1, region=region, changed_at=Now())
+        return WriterEpoch.objects.values_list("epoch", flat=True).get()
