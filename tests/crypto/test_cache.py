@@ -126,6 +126,38 @@ def test_an_older_epoch_is_loaded_for_and_neither_kept_nor_served_from_the_newer
     assert len(cache) == 1
 
 
+def test_a_tenant_that_is_forgotten_loads_again_and_no_other_does() -> None:
+    cache = Cache(10, 300, Clock())
+    for tenant in ("acme", "globex"):
+        cache.get(tenant, 5, "line", lambda: "old")
+    cache.forget("acme")
+    cache.forget("nobody")
+    assert len(cache) == 1
+    assert cache.get("globex", 5, "line", lambda: "new") == "old"
+    assert cache.get("acme", 5, "line", lambda: "new") == "new"
+
+
+def test_a_load_that_was_under_way_when_the_tenant_was_forgotten_is_not_kept() -> None:
+    cache = Cache(10, 300, Clock())
+
+    def load() -> str:
+        cache.forget("acme")
+        return "old"
+
+    cache.get("acme", 1, "line", lambda: "first")
+    cache.get("acme", 1, "other", load)
+    assert cache.get("acme", 1, "other", lambda: "new") == "new"
+
+
+def test_a_forgotten_tenant_keeps_nothing_for_an_epoch_that_was_over_before() -> None:
+    cache = Cache(10, 300, Clock())
+    cache.get("acme", 2, "line", lambda: "of 2")
+    cache.forget("acme")
+    assert cache.get("acme", 1, "line", lambda: "of 1") == "of 1"
+    assert cache.get("acme", 2, "line", lambda: "of 2 again") == "of 2 again"
+    assert len(cache) == 1
+
+
 def test_equal_lines_of_two_tenants_are_two() -> None:
     cache = Cache(10, 300, Clock())
     assert cache.get("acme", 1, "x", lambda: "acme's") == "acme's"
