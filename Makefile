@@ -60,6 +60,10 @@ heal: .venv/.installed ## End the faults of KMS [REGION=] [OPERATION=]
 quotas: .venv/.installed ## Enforce the request quotas of AWS KMS: ON=1 [SCALE=0.1], or ON=0
 	@$(SANDBOX) quotas $(if $(filter-out 0,$(ON)),on,off) $(if $(SCALE),--scale $(SCALE))
 
+.PHONY: clock
+clock: .venv/.installed ## Let days pass in KMS at once: DAYS=30 (rotation, deletion)
+	@$(SANDBOX) clock $(DAYS)
+
 .PHONY: kill-region start-region
 kill-region: .venv/.installed ## End a Region as a power cut would: REGION= [PART=database|kms|gateway]
 	@$(SANDBOX) kill-region $(REGION) $(PART)

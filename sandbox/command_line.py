@@ -22,7 +22,7 @@ from sandbox.errors import SandboxError
 from sandbox.layout import PRIMARY, REGIONS, default_home
 from sandbox.lifecycle import down, find_ports, reset, up
 from sandbox.outages import kms_admin
-from sandbox.overview import show_faults, show_states, show_welcome, show_writer
+from sandbox.overview import show_kms, show_states, show_welcome, show_writer
 from sandbox.processes import clean_environment
 from sandbox.steps import step
 from sandbox.supervision import find_states, is_running
@@ -117,9 +117,9 @@ def _status(given: argparse.Namespace) -> int:  # noqa: ARG001 - one signature f
     show_states(states, ports)
     show_writer(home, states)
     try:
-        show_faults(kms_admin(ports).status())
+        show_kms(kms_admin(ports).status())
     except OSError:
-        print("  KMS does not tell its faults: it is not running.")
+        print("  KMS does not tell its faults, quotas and clock: it is not running.")
     return 0 if all(state["statename"] == "RUNNING" for state in states.values()) else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.demo.story import FAR, OWNER
@@ -60,8 +61,8 @@ def show_writer(home: Home, states: dict[str, dict[str, Any]]) -> None:
     print(f"\n  Writer: {writer}" + ("" if state == "running" else f" ({state})"))
 
 
-def show_faults(status: dict[str, Any]) -> None:
-    """Print what is wrong with KMS, as its administration port says."""
+def show_kms(status: dict[str, Any]) -> None:
+    """Print what of KMS is not as usual, as its administration port says: faults, quotas, a clock that was moved."""
     found = {region: place["faults"] for region, place in status["regions"].items()}
     for region, faults in found.items():
         for fault in faults:
@@ -73,6 +74,11 @@ def show_faults(status: dict[str, Any]) -> None:
     if quotas["on"]:
         refused = ", ".join(f"{name}: {count}" for name, count in quotas["refused"].items())
         print(f"  KMS quotas: on, times {quotas['scale']:g}; refused: {refused or 'none'}")
+    else:
+        print("  KMS quotas: off")
+    moment = datetime.fromtimestamp(status["now"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    ahead = status["ahead_seconds"] / 86_400
+    print(f"  KMS clock: {moment}" + (f", {ahead:.4g} days ahead" if ahead else ""))
 
 
 def _listening(ports: Ports) -> dict[str, int]:

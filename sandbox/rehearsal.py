@@ -12,7 +12,7 @@ from sandbox.kms.remote import Refused
 from sandbox.layout import REGIONS, Home, default_home
 from sandbox.lifecycle import find_ports
 from sandbox.outages import Part, heal, kill_region, kms_admin, start_region
-from sandbox.overview import show_faults
+from sandbox.overview import show_kms
 from sandbox.ports import Ports
 from sandbox.postgres.failover import candidates
 from sandbox.rds.client import move_writer
@@ -39,6 +39,8 @@ def add_commands(commands: Any) -> None:
     quotas = _command(commands, "quotas", "enforce the request quotas of AWS KMS, or not", _quotas)
     quotas.add_argument("switch", choices=["on", "off"])
     quotas.add_argument("--scale", type=float, default=1.0, help="multiplies every quota")
+    clock = _command(commands, "clock", "move the time of keys on, for good", _clock)
+    clock.add_argument("days", type=float, help="e.g. 7, for a deletion that waits so long")
     for name, text, act, done in (
         ("kill-region", "end a Region, or a part, as a power cut would", kill_region, "down"),
         ("start-region", "bring it back", start_region, "up"),
@@ -75,17 +77,21 @@ def _run(command: Command, given: argparse.Namespace) -> int:
 def _fault(_home: Home, ports: Ports, given: argparse.Namespace) -> None:
     names = ("mode", "operation", "share", "seconds", "median", "p99", "code", "late")
     wanted = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
-    show_faults(kms_admin(ports).post(f"regions/{given.region}", wanted))
+    show_kms(kms_admin(ports).post(f"regions/{given.region}", wanted))
 
 
 def _heal(_home: Home, ports: Ports, given: argparse.Namespace) -> None:
     heal(ports, [given.region] if given.region else REGIONS, given.operation or "")
-    show_faults(kms_admin(ports).status())
+    show_kms(kms_admin(ports).status())
 
 
 def _quotas(_home: Home, ports: Ports, given: argparse.Namespace) -> None:
     wanted = {"on": given.switch == "on", "scale": given.scale}
-    show_faults(kms_admin(ports).post("quotas", wanted))
+    show_kms(kms_admin(ports).post("quotas", wanted))
+
+
+def _clock(_home: Home, ports: Ports, given: argparse.Namespace) -> None:
+    show_kms(kms_admin(ports).post("clock", {"advance_seconds": given.days * 86_400}))
 
 
 def _outage(home: Home, ports: Ports, given: argparse.Namespace) -> None:

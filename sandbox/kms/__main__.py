@@ -21,6 +21,7 @@ from sandbox.kms.identities import InvalidIdentities
 from sandbox.kms.listener import Listener
 from sandbox.kms.production import LooksLikeProduction, refuse_production
 from sandbox.kms.server import Server, Settings
+from sandbox.kms.service import MAX_KEYS
 
 _REASONS = (LooksLikeProduction, InvalidIdentities, StateInUse, OSError, sqlite3.Error)
 
@@ -50,6 +51,7 @@ async def _serve(options: argparse.Namespace) -> None:
             ports=dict(options.listen),
             transition_seconds=options.transition_seconds,
             delivery_seconds=options.delivery_seconds,
+            max_keys=options.max_keys,
             quotas=options.quotas,
             forward=dict(options.forward),
             verify_signatures=not options.trust_signatures,
@@ -123,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=60.0,
         help="how often log files are delivered to STATE/bucket",
+    )
+    parser.add_argument(
+        "--max-keys",
+        type=int,
+        default=MAX_KEYS,
+        help="how many keys an account may have in a Region, as AWS grants on request",
     )
     parser.add_argument(
         "--quotas", action="store_true", help="enforce the request quotas of AWS from the start"

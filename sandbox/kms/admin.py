@@ -1,6 +1,7 @@
 """Administration over HTTP, on a port of its own: how each Region behaves, the time, the identities.
 
-    GET  /status                      {"regions": {"us-east-2": {"endpoint": ..., "faults": [...]}}, "now": ...}
+    GET  /status                      {"regions": {"us-east-2": {"endpoint": ..., "faults": [...]}},
+                                       "quotas": ..., "now": seconds, "ahead_seconds": of the machine's clock}
     POST /regions/us-east-2           {"mode": "down"}, {"mode": "slow", "operation": "Decrypt", "p99": 3}, ...: `Fault`
                                       {"mode": "up"} heals all, with "operation" what ails that one
     POST /quotas                      {"on": true, "scale": 1.0}
@@ -60,6 +61,7 @@ class Admin:
             "regions": regions,
             "quotas": service.quotas.shown(),
             "now": service.store.clock.now(),
+            "ahead_seconds": service.store.clock.offset,
         }
         return web.json_response(status)
 

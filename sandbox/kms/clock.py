@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+_FARTHEST = 100 * 365 * 86_400
+
 
 class Clock:
     """Seconds since the epoch. It only ever moves forward."""
@@ -22,7 +24,7 @@ class Clock:
         return time.time() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move on by `seconds`; raises `ValueError` for a step back."""
-        if seconds < 0:
-            raise ValueError("The clock moves forward only.")
+        """Move on by `seconds`; raises `ValueError` for a step back, and for one so far that dates would end."""
+        if not 0 <= seconds <= _FARTHEST - self._offset:
+            raise ValueError(f"The clock moves forward only, {_FARTHEST} seconds in all at most.")
         self._offset += seconds

@@ -1,6 +1,7 @@
 """Services that other processes serve behind the same endpoints, such as RDS: after authentication, before an answer.
 
-They find the Region in the credential scope of the Authorization header, which is passed on as it came.
+They find the Region in the credential scope of the Authorization header, and the caller's account in the place of the
+access key: whose key it is they cannot know, and the account is what they keep things apart by.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from xml.sax.saxutils import unescape
 import aiohttp
 import orjson
 
-from sandbox.kms.authorization import authorize_account
+from sandbox.kms.authorization import authorize_resource
 from sandbox.kms.call import Call
 from sandbox.kms.errors import Refusal
 from sandbox.kms.events import Action
+from sandbox.kms.forwarded import resources_of
 from sandbox.kms.signature import parse_signature
 
-_PASSED_ON = ("Authorization", "Content-Type", "User-Agent", "X-Amz-Date", "X-Amz-Target")
+_PASSED_ON = ("Content-Type", "User-Agent", "X-Amz-Date", "X-Amz-Target")
+_ACCESS_KEY = re.compile(r"(?<=Credential=)[^/]+")
 _PATIENCE = aiohttp.ClientTimeout(total=30)
 _UNIX = "unix:"
 
@@ -48,8 +51,10 @@ class Forwarding:
         self, service: str, call: Call, action: Action, headers: Mapping[str, str], body: bytes
     ) -> bytes:
         """What the other process answers, if the caller's identity policy admits the request: it has no policies."""
-        authorize_account(call, f"{service}:{action.name}")
+        for resource in resources_of(service, action.name, call, body):
+            authorize_resource(call, f"{service}:{action.name}", resource)
         given = {name: headers[name] for name in _PASSED_ON if name in headers}
+        given["Authorization"] = _ACCESS_KEY.sub(call.account, headers["Authorization"], count=1)
         try:
             async with self._session(service).post("/", data=body, headers=given) as answer:
                 content = await answer.read()

@@ -19,7 +19,7 @@ from sandbox.kms.identities import read_identities
 from sandbox.kms.listener import Listener
 from sandbox.kms.quotas import Quotas
 from sandbox.kms.registry import is_known
-from sandbox.kms.service import Service
+from sandbox.kms.service import MAX_KEYS, Service
 from sandbox.kms.store import Store
 from sandbox.kms.trail import Trail
 
@@ -31,13 +31,14 @@ class Settings:
     """`ports`: Region -> port, 0 for any free one. `transition_seconds`: how long a replica is Creating.
 
     `delivery_seconds`: how often log files are delivered. `quotas`: whether AWS's request quotas are enforced.
-    `forward`: services that other processes serve, as `Forwarding` has it.
+    `max_keys`: of an account in a Region. `forward`: services that other processes serve, as `Forwarding` has it.
     """
 
     state: Path
     identities: Path
     ports: Mapping[str, int]
     transition_seconds: float = 2.0
+    max_keys: int = MAX_KEYS
     delivery_seconds: float = 60.0
     quotas: bool = False
     forward: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Server:
             trail=Trail(settings.state / "trail", regions),
             quotas=Quotas(regions),
             transition_seconds=settings.transition_seconds,
+            max_keys=settings.max_keys,
         )
         self._forwarding = Forwarding(settings.forward)
         self._endpoints = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sandbox.kms.directory import Directory
+from sandbox.kms.errors import Refusal
 from sandbox.kms.events import own_event
 from sandbox.kms.keys import RegionalKey
 from sandbox.kms.quotas import Quotas
@@ -12,10 +13,15 @@ from sandbox.kms.settling import settle
 from sandbox.kms.store import Store
 from sandbox.kms.trail import Trail
 
+MAX_KEYS = 100_000
+
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """`transition_seconds`: how long a replica stays Creating, and a changed primary Updating. `down`: dark Regions."""
+    """`transition_seconds`: how long a replica stays Creating, and a changed primary Updating. `down`: dark Regions.
+
+    `max_keys`: of an account in a Region, in any key state (AWS KMS Developer Guide, "Resource quotas").
+    """
 
     regions: tuple[str, ...]
     store: Store
@@ -23,7 +29,14 @@ class Service:
     trail: Trail
     quotas: Quotas
     transition_seconds: float = 2.0
+    max_keys: int = MAX_KEYS
     down: set[str] = field(default_factory=set)
+
+    def require_room(self, region: str, account: str) -> None:
+        """Refuse where the account has as many keys in that Region as it may have; replicas count as any key."""
+        if self.store.has_keys(region, account, self.max_keys):
+            message = f"The account has {self.max_keys} keys in {region} already."
+            raise Refusal("LimitExceededException", message)
 
     def settle(self, now: float) -> None:
         """Do what time has done to keys, and record it."""

@@ -75,6 +75,13 @@ class Store:
         found = (key for key in self._by_region[region].values() if key.account == account)
         return sorted(found, key=lambda key: key.key_id)
 
+    def has_keys(self, region: str, account: str, count: int) -> bool:
+        """Whether the account has that many keys in that Region, or more."""
+        keys = self._by_region[
+            region
+        ]  # counted one by one only where there are enough of all accounts
+        return len(keys) >= count <= sum(key.account == account for key in keys.values())
+
     def all_keys(self) -> list[RegionalKey]:
         """Every key of every account and Region."""
         return [key for keys in self._by_region.values() for key in keys.values()]

@@ -16,10 +16,13 @@ from sandbox.kms import query
 from sandbox.kms.errors import Refusal
 from sandbox.kms.shapes import compile_parameters
 from sandbox.kms.signature import parse_signature
-from sandbox.layout import REGIONS
+from sandbox.layout import ACCOUNT, REGIONS
 from sandbox.rds.operations import Databases
 
 logger = logging.getLogger(__name__)
+
+# What an account sees that has no databases.
+_NOTHING = {"DescribeGlobalClusters": "GlobalClusters", "DescribeDBClusters": "DBClusters"}
 
 
 class Handler:
@@ -48,18 +51,27 @@ class Handler:
         model = self._models.get(name)
         if model is None:
             raise Refusal("InvalidAction", f"{name} is not served here.")
-        region = parse_signature(request.headers).region
-        if region not in REGIONS:
-            raise Refusal("InvalidParameterValue", f"{region} is not a Region of the sandbox.")
+        signature = parse_signature(request.headers)
+        if signature.region not in REGIONS:
+            message = f"{signature.region} is not a Region of the sandbox."
+            raise Refusal("InvalidParameterValue", message)
         parameters = self._checks[name](query.decode(body, model))
+        if signature.access_key != ACCOUNT:  # the endpoint puts the caller's account there
+            return query.encode(model, _of_another_account(name))
         try:
-            answer = self._databases.operations[name](parameters, region)
+            answer = self._databases.operations[name](parameters, signature.region)
         except Refusal:
             raise
         except Exception:
             logger.exception("%s failed", name)
             raise Refusal("InternalFailure", "Internal error.", status=500) from None
         return query.encode(model, answer)
+
+
+def _of_another_account(name: str) -> dict[str, list[str]]:
+    if name not in _NOTHING:
+        raise Refusal("GlobalClusterNotFoundFault", "The global cluster was not found.", 404)
+    return {_NOTHING[name]: []}
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.kms_cast import WEST, Cast, refused, standing_in
+from tests.sandbox.kms_cast import HOME, WEST, Cast, refused, standing_in
 
 DAY = 86_400.0
 
@@ -56,6 +56,39 @@ def test_a_key_pending_deletion_is_of_no_use_and_is_gone_after_the_waiting_perio
         client.describe_key(KeyId=name)
     with refused("AccessDeniedException"):
         client.decrypt(CiphertextBlob=blob)
+
+
+def test_a_key_pending_deletion_keeps_its_aliases_and_tags_until_it_is_gone(clocked: Cast) -> None:
+    """What searches by tag or alias finds it while it can be kept, and the names are free again afterwards."""
+    arn = clocked.key(Tags=[{"TagKey": "tenant", "TagValue": "initech"}])
+    client = clocked.kms("operator")
+    names = [f"alias/tenants/{arn[-12:]}/{number}" for number in range(3)]
+    for name in names:
+        client.create_alias(AliasName=name, TargetKeyId=arn)
+    client.schedule_key_deletion(KeyId=arn, PendingWindowInDays=7)
+
+    def found() -> list[str]:
+        tagging = clocked.client("resourcegroupstaggingapi", "operator", HOME)
+        answer = tagging.get_resources(TagFilters=[{"Key": "tenant", "Values": ["initech"]}])
+        return [item["ResourceARN"] for item in answer["ResourceTagMappingList"]]
+
+    assert found() == [arn]
+    listed = client.list_aliases(KeyId=arn, Limit=2)
+    assert [item["AliasName"] for item in listed["Aliases"]] == names[:2]
+    rest = client.list_aliases(KeyId=arn, Limit=2, Marker=listed["NextMarker"])
+    assert [item["AliasName"] for item in rest["Aliases"]] == names[2:]
+    assert client.list_resource_tags(KeyId=arn)["Tags"] == [
+        {"TagKey": "tenant", "TagValue": "initech"}
+    ]
+    client.delete_alias(AliasName=names[0])
+    with refused("KMSInvalidStateException"):
+        client.untag_resource(KeyId=arn, TagKeys=["tenant"])
+
+    clocked.stand_in.advance_clock(7 * DAY)
+    assert found() == []
+    other = clocked.key()
+    client.create_alias(AliasName=names[1], TargetKeyId=other)
+    assert client.describe_key(KeyId=names[1])["KeyMetadata"]["Arn"] == other
 
 
 def test_a_cancelled_deletion_leaves_the_key_disabled(clocked: Cast) -> None:

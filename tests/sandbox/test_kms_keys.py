@@ -115,7 +115,8 @@ def test_an_alias_is_made_moved_listed_and_deleted(kms_cast: Cast) -> None:
 def test_an_alias_moves_between_keys_of_one_kind_only(kms_cast: Cast) -> None:
     encrypts = kms_cast.key()
     macs, longer = (
-        kms_cast.key(KeySpec=spec, KeyUsage="GENERATE_VERIFY_MAC") for spec in ("HMAC_256", "HMAC_512")
+        kms_cast.key(KeySpec=spec, KeyUsage="GENERATE_VERIFY_MAC")
+        for spec in ("HMAC_256", "HMAC_512")
     )
     client = kms_cast.kms("operator")
     name = f"alias/tenants/{macs[-12:]}"

@@ -96,7 +96,15 @@ CALLS: dict[str, Call] = {
 }
 VIEWS = (
     *("DescribeKey", "GetKeyPolicy", "ListAliases", "ListGrants", "ListKeyPolicies"),
-    *("DeleteAlias", "ListKeyRotations", "ListResourceTags", "PutKeyPolicy", "GetKeyRotationStatus", "RevokeGrant", "RetireGrant"),
+    *(
+        "DeleteAlias",
+        "ListKeyRotations",
+        "ListResourceTags",
+        "PutKeyPolicy",
+        "GetKeyRotationStatus",
+        "RevokeGrant",
+        "RetireGrant",
+    ),
 )
 USES = (
     *("Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKey"),

@@ -10,7 +10,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
+from sandbox.identities import TENANT_ACCOUNT
+from sandbox.layout import ACCOUNT
 from sandbox.outages import kms_admin
+from tests.sandbox.callers import client_with
 from tests.sandbox.kms_cast import refused
 from tests.stack import Stack
 
@@ -43,6 +46,35 @@ def test_who_may_only_use_keys_publishes_nothing(stack: Stack, name: str) -> Non
         ssm(stack, "us-east-2", "gateway-use-us-east-2").put_parameter(
             Name=name, Value="arn", Type="String"
         )
+
+
+def test_a_parameter_names_the_account_of_who_publishes_it(stack: Stack, name: str) -> None:
+    client = ssm(stack, "us-east-2")
+    client.put_parameter(Name=name, Value="arn", Type="String")
+    arn = client.get_parameter(Name=name)["Parameter"]["ARN"]
+    assert arn == f"arn:aws:ssm:us-east-2:{ACCOUNT}:parameter{name}"
+
+
+def test_another_account_has_parameters_of_its_own(stack: Stack, name: str) -> None:
+    ours = ssm(stack, "us-east-2")
+    ours.put_parameter(Name=name, Value="ours", Type="String")
+    theirs = client_with(stack, "ssm", TENANT_ACCOUNT, "ssm:*", "*")
+    with refused("ParameterNotFound"):
+        theirs.get_parameter(Name=name)
+    theirs.put_parameter(Name=name, Value="theirs", Type="String")
+    assert ours.get_parameter(Name=name)["Parameter"]["Value"] == "ours"
+
+
+def test_a_policy_may_name_the_parameters_that_it_allows(stack: Stack, name: str) -> None:
+    allowed = f"arn:aws:ssm:*:{ACCOUNT}:parameter{name}/*"
+    client = client_with(stack, "ssm", ACCOUNT, "ssm:*", allowed)
+    client.put_parameter(Name=f"{name}/one", Value="arn", Type="String")
+    assert client.get_parameter(Name=f"{name}/one")["Parameter"]["Value"] == "arn"
+    for other in (name, f"{name}-two"):
+        with refused("AccessDeniedException", f"parameter{other}"):
+            client.put_parameter(Name=other, Value="arn", Type="String")
+    with refused("AccessDeniedException"):
+        client.get_parameters(Names=[f"{name}/one", name])
 
 
 def test_a_value_is_never_in_the_trail(stack: Stack, name: str) -> None:

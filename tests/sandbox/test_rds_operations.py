@@ -10,11 +10,12 @@ from typing import Any
 import boto3
 import pytest
 
-from sandbox.identities import AUDIT, DATABASE_ADMIN, access_key
+from sandbox.identities import AUDIT, DATABASE_ADMIN, TENANT_ACCOUNT, access_key
 from sandbox.kms.trail import read_events
 from sandbox.layout import ACCOUNT, PRIMARY, REGIONS, ROOT
 from sandbox.rds.client import rds_client
 from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn, cluster_id
+from tests.sandbox.callers import client_with
 from tests.sandbox.kms_cast import refused
 from tests.stack import Stack
 
@@ -118,6 +119,25 @@ def test_only_the_database_administrator_moves_databases(stack: Stack) -> None:
             client_of(stack, profile).switchover_global_cluster(**asked)
     with refused("SignatureDoesNotMatch"):
         client_of(stack, DATABASE_ADMIN, aws_secret_access_key="wrong").describe_global_clusters()
+
+
+def test_another_account_has_no_databases(stack: Stack) -> None:
+    theirs = client_with(stack, "rds", TENANT_ACCOUNT, "rds:*", "*")
+    assert theirs.describe_global_clusters()["GlobalClusters"] == []
+    assert theirs.describe_db_clusters()["DBClusters"] == []
+    with refused("GlobalClusterNotFoundFault"):
+        theirs.switchover_global_cluster(
+            GlobalClusterIdentifier=GLOBAL_CLUSTER, TargetDbClusterIdentifier=cluster_arn(AWAY)
+        )
+
+
+def test_a_policy_may_name_the_clusters_that_it_allows(stack: Stack) -> None:
+    client = client_with(stack, "rds", ACCOUNT, "rds:*", cluster_arn(PRIMARY))
+    assert client.describe_db_clusters(DBClusterIdentifier=cluster_id(PRIMARY))["DBClusters"]
+    with refused("AccessDenied", "global-cluster"):
+        client.describe_global_clusters()
+    with refused("AccessDenied"):
+        client.describe_db_clusters(DBClusterIdentifier=cluster_id(AWAY))
 
 
 def test_calls_are_in_the_trail_with_their_errors(stack: Stack) -> None:

@@ -63,6 +63,8 @@ def update_alias(service: Service, call: Call) -> Answer:
         authorize_key(service, call, "kms:UpdateAlias", former)
     authorize_key(service, call, "kms:UpdateAlias", key)
     require_state(key, MANAGEABLE, call.now)
+    if former is not None:
+        _check_kind(service, former, key)
     if former is None or former.key_id != key.key_id:
         _check_count(service, key)
     service.store.put(replace(alias, key_id=key.key_id, updated_at=call.now))
@@ -111,6 +113,16 @@ def _listed(alias: Alias) -> dict[str, object]:
 def _check_count(service: Service, key: RegionalKey) -> None:
     if len(service.store.aliases.of_key(key)) >= _MAX_ALIASES:
         raise Refusal("LimitExceededException", f"{key.arn} has {_MAX_ALIASES} aliases already.")
+
+
+def _check_kind(service: Service, former: RegionalKey, key: RegionalKey) -> None:
+    """Code that uses an alias must find a key of the same type and usage behind it (API Reference, "UpdateAlias").
+
+    The reference names no error for it, and its list of errors has none that fits but this common one.
+    """
+    usages = {service.store.key_set(each).spec.usage for each in (former, key)}
+    if len(usages) > 1:
+        raise invalid("An alias moves between keys of the same type and key usage only.")
 
 
 def _check_name(name: str) -> None:

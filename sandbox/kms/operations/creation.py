@@ -35,6 +35,7 @@ def create_key(service: Service, call: Call) -> Answer:
     authorize_account(call, "kms:CreateKey", conditions)
     if tags:
         authorize_account(call, "kms:TagResource", conditions)
+    service.require_room(call.region, call.account)
     key = RegionalKey(
         key_id=key_set.key_id,
         account=call.account,

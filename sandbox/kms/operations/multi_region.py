@@ -34,15 +34,17 @@ _CREATE_KEY, _UPDATE_PRIMARY = (
 def replicate_key(service: Service, call: Call) -> Answer:
     """A replica in another Region, Creating for some seconds: same id and material, all else its own."""
     wanted = call.parameters
-    primary = _primary(service, call)
+    primary = find_by_id(service, call, wanted["KeyId"])
     region = wanted["ReplicaRegion"]
     tags = tags_of(wanted.get("Tags", []))
     _authorize_replication(service, call, primary, region, tags)
+    _require_primary(service, primary)
     require_state(primary, SETTLED, call.now)
     _require_reachable(service, region)
     if region in service.store.related(primary):
         message = f"{key_arn(region, primary.account, primary.key_id)} already exists"
         raise Refusal("AlreadyExistsException", message)
+    service.require_room(region, primary.account)
     replica = RegionalKey(
         key_id=primary.key_id,
         account=primary.account,
@@ -69,12 +71,13 @@ def replicate_key(service: Service, call: Call) -> Answer:
 @operation("UpdatePrimaryRegion")
 def update_primary_region(service: Service, call: Call) -> Answer:
     """Make a replica the primary. Both are Updating for some seconds, in which they can be used but not managed."""
-    primary = _primary(service, call)
+    primary = find_by_id(service, call, call.parameters["KeyId"])
     region = call.parameters["PrimaryRegion"]
-    if region == primary.region:
-        raise invalid(f"{primary.arn} is already the primary key.")
     conditions = {"kms:primaryregion": (region,)}
     authorize_key(service, call, "kms:UpdatePrimaryRegion", primary, conditions)
+    _require_primary(service, primary)
+    if region == primary.region:
+        raise invalid(f"{primary.arn} is already the primary key.")
     replica = service.store.related(primary).get(region)
     if replica is None:
         arn = key_arn(region, primary.account, primary.key_id)
@@ -94,15 +97,13 @@ def update_primary_region(service: Service, call: Call) -> Answer:
     return None
 
 
-def _primary(service: Service, call: Call) -> RegionalKey:
-    """The key of the request, which must be a multi-Region primary of the caller's own account."""
-    key = find_by_id(service, call, call.parameters["KeyId"])
+def _require_primary(service: Service, key: RegionalKey) -> None:
+    """Refuse a key that is no primary of a multi-Region key; who may do nothing with it is not told so much."""
     key_set = service.store.key_set(key)
     if not key_set.multi_region:
         raise unsupported(f"{key.arn} is not a multi-region key.")
     if key_set.primary_region != key.region:
         raise unsupported(f"{key.arn} is not a multi-region primary key.")
-    return key
 
 
 def _authorize_replication(

@@ -6,6 +6,7 @@ ciphertexts stay readable, since all old material stays. When a date has come, `
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sandbox.kms.authorization import authorize_key
@@ -24,6 +25,7 @@ from sandbox.kms.states import PENDING, SETTLED, require_state
 
 _DAY = 86_400
 _MAX_ON_DEMAND = 25
+_SOON = 20 * 60  # seconds before an automatic rotation in which none is made on demand
 
 
 @operation("EnableKeyRotation")
@@ -71,6 +73,9 @@ def rotate_key_on_demand(service: Service, call: Call) -> Answer:
     if sum(m.rotation == "ON_DEMAND" for m in key_set.materials) >= _MAX_ON_DEMAND:
         message = f"{key.arn} was rotated on demand {_MAX_ON_DEMAND} times already."
         raise Refusal("LimitExceededException", message)
+    if (key_set.next_rotation_at or math.inf) <= call.now + _SOON:
+        message = f"An automatic rotation of {key.arn} begins within the next 20 minutes."
+        raise Refusal("ConflictException", message)
     if key_set.origin == AWS_KMS:
         material = new_material(call.now, rotation="ON_DEMAND")
     else:
