@@ -71,10 +71,12 @@ start-region: .venv/.installed ## Bring it back: REGION= [PART=]
 	@$(SANDBOX) start-region $(REGION) $(PART)
 
 .PHONY: switchover failover
-switchover: .venv/.installed ## Make another database the writer, without loss: REGION=
-	@$(SANDBOX) switchover $(REGION)
-failover: .venv/.installed ## The same when the writer is lost [REGION=, else the one that has most]
-	@$(SANDBOX) failover $(REGION)
+switchover: .venv/.installed ## Make another Region's database the writer, without loss: REGION= [ARGS=--rehearse]
+failover: .venv/.installed ## The same when the writer is lost: REGION= [ARGS=--rehearse]
+switchover failover:
+	$(if $(REGION),,$(error Which Region takes over? make $@ REGION=eu-west-1))
+	@settings="$$($(SANDBOX) env failover $(REGION))" && eval "$$settings" \
+		&& $(BIN)/python manage.py $@ $(REGION) --yes $(ARGS)
 
 ##@ Develop
 

@@ -93,12 +93,14 @@ class Cache:
             if shelf is not None and shelf.lines.get(line) is value:
                 self._remove(tenant, shelf, line)
 
-    def forget(self, tenant: str) -> None:
-        """Empty the tenant's lines; what is being loaded at this moment is not kept either. Its epoch is remembered."""
+    def forget(self, tenant: str, epoch: int = 0) -> None:
+        """Empty the tenant's lines; what is being loaded at this moment is not kept either. The greatest epoch seen is
+        remembered, `epoch` included."""
         with self._lock:
-            if shelf := self._shelves.get(tenant):
-                self._clear(tenant)
-                self._shelves[tenant] = _Shelf(shelf.epoch)
+            shelf = self._shelves.get(tenant)
+            self._clear(tenant)
+            if greatest := max(epoch, shelf.epoch if shelf else 0):
+                self._shelf(tenant, greatest)
 
     def _load(
         self, tenant: str, shelf: _Shelf, line: Hashable, load: Callable[[], T], flight: Future[T]

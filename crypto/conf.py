@@ -22,6 +22,7 @@ class CryptoSettings:
     ssm_endpoints: Mapping[str, str] = field(default_factory=dict)
     use_profile: str = ""
     admin_profile: str = ""
+    audit_profile: str = ""
     data_key_max_age_seconds: int = 86_400
     # AES-GCM with a fresh HKDF-derived key per message could go to 2^32 and beyond; this stays far below.
     data_key_max_messages: int = 2**28

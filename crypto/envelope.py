@@ -22,7 +22,7 @@ from crypto.blind_index import INDEX_VERSION, IndexKey
 from crypto.conf import CryptoSettings
 from crypto.context import EncryptionContext, Pairs, Purpose
 from crypto.errors import DecryptionFailed, KeyNotFound
-from crypto.keyring import GeneratedDataKey, Keyring, PlaintextDataKey, TenantKeyRef, may_unwrap
+from crypto.keyring import GeneratedDataKey, Keyring, PlaintextDataKey, TenantKeyRef, opener_of
 from crypto.kms.clients import KmsClients
 from crypto.kms.regions import RegionOrder
 from crypto.materials import DataKeyStore, Materials
@@ -89,6 +89,11 @@ class Envelope:
         """Open, and seal the same plaintext under the active data key of this Region."""
         return self.seal(self.open(message, key=key, context=context), key=key, context=context)
 
+    def forget(self, tenant: str, epoch: int = 0) -> None:
+        """Drop this process's plaintext data keys of a tenant: KMS decides anew on the next use. `tenant` is the tenant
+        id of the encryption context; what was asked for under an older key epoch than `epoch` is not kept either."""
+        self._materials.cache.forget(tenant, epoch)
+
     def index_key(
         self, *, key: TenantKeyRef, classification: str, version: int = INDEX_VERSION
     ) -> IndexKey:
@@ -105,10 +110,10 @@ class Envelope:
 
         pairs = foreign.pairs_of(header, context)
         for encrypted in header.data_keys:
-            if may_unwrap(key.key, encrypted):
-                with suppress(DecryptionFailed):
-                    data_key = self._source.unwrap(key, pairs, encrypted.ciphertext)
-                    break
+            with suppress(DecryptionFailed):
+                opener = opener_of(encrypted, key)
+                data_key = self._source.unwrap(opener, pairs, encrypted.ciphertext)
+                break
         else:
             raise DecryptionFailed
         return foreign.open_foreign(message, header, data_key.secret, pairs)

@@ -34,8 +34,19 @@ class KeyUnavailable(CryptoError, code="key_unavailable"):
     retryable = True
 
 
+class KeyThrottled(KeyUnavailable):
+    """KMS has had too many requests and refused this one: it has done nothing."""
+
+
 class KeyNotReady(KeyUnavailable):
     """This one key is still being made or changed; KMS of the Region is well."""
+
+
+class KeyReplaced(KeyUnavailable):
+    """The tenant has another key since the caller looked it up: look again."""
+
+    def __init__(self, text: str = "The tenant's key has been replaced just now.") -> None:
+        super().__init__(text)
 
 
 class KeyAccessDenied(CryptoError, code="key_access_denied"):
@@ -60,6 +71,10 @@ class KeyAlreadyExists(CryptoError, code="key_already_exists"):
 
 class KmsRequestInvalid(CryptoError, code="kms_request_invalid"):
     """KMS or Parameter Store refuses the request as such: malformed policy, limit exceeded, wrong argument."""
+
+
+class DryRunPassed(KmsRequestInvalid):
+    """KMS would have done it, had it not been asked to try only: the one way in which a dry run can end well."""
 
 
 class InvalidKeyArn(CryptoError, ValueError, code="invalid_key_arn"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -35,12 +35,17 @@ class PlaintextDataKey:
 
 @dataclass(frozen=True, slots=True)
 class TenantKeyRef:
-    """A tenant's key: the ARN of any related one, and the Regions with a usable one. A greater epoch empties caches."""
+    """A tenant's key: the ARN of any related one, and the Regions with a usable one. A greater epoch empties caches.
+
+    `previous` are keys that the tenant had before, in the same Regions. They open and never seal. Whoever adds or
+    removes one raises the epoch: a cached data key counts for the keys of its epoch.
+    """
 
     tenant: str
     epoch: int
     key: KeyArn
     regions: tuple[str, ...]
+    previous: tuple[KeyArn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,17 @@ def may_unwrap(key: KeyArn, encrypted: EncryptedDataKey) -> bool:
     """Whether a related key may have wrapped it (specification, "AWS KMS MRK-aware symmetric keyring", OnDecrypt)."""
     fits = encrypted.provider == PROVIDER and 0 < len(encrypted.ciphertext) <= _MAX_WRAPPED
     return fits and _is_related(key, encrypted.key_arn)
+
+
+def opener_of(encrypted: EncryptedDataKey, key: TenantKeyRef) -> TenantKeyRef:
+    """`key` with that one of the tenant's keys, current or previous, which the encrypted data key names.
+
+    Exactly that key is asked to unwrap it, and no other is tried after. Raises `DecryptionFailed` where it names none.
+    """
+    for held in (key.key, *key.previous):
+        if may_unwrap(held, encrypted):
+            return replace(key, key=held)
+    raise DecryptionFailed
 
 
 @lru_cache(maxsize=4_096)

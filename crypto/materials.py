@@ -25,8 +25,14 @@ from crypto.arn import KeyArn
 from crypto.cache import Cache
 from crypto.conf import CryptoSettings
 from crypto.context import EncryptionContext, Pairs, Purpose
-from crypto.errors import CredentialsRefused, DecryptionFailed, KeyAccessDenied, KeyUnavailable
-from crypto.keyring import GeneratedDataKey, PlaintextDataKey, TenantKeyRef, may_unwrap
+from crypto.errors import (
+    CredentialsRefused,
+    DecryptionFailed,
+    KeyAccessDenied,
+    KeyReplaced,
+    KeyUnavailable,
+)
+from crypto.keyring import GeneratedDataKey, PlaintextDataKey, TenantKeyRef, opener_of
 from crypto.message import EncryptedDataKey, decode_names, encode_names
 
 # Tokens must stay equal for as long as records are searched, so an index key does not age.
@@ -125,7 +131,7 @@ class Materials:
     ) -> PlaintextDataKey:
         """The data key of a message that says `names` of it, unwrapped by KMS now or a short while ago.
 
-        KMS is asked only where they name this context and a key that is related; else `DecryptionFailed`.
+        KMS is asked only where they name this context and one of the tenant's keys; else `DecryptionFailed`.
         """
         line = ("open", _identity(key), context, names)
         return self.cache.get(
@@ -136,9 +142,10 @@ class Materials:
         self, key: TenantKeyRef, context: EncryptionContext, names: bytes
     ) -> PlaintextDataKey:
         found, (encrypted,) = decode_names(names)
-        if found != context.encode() or not may_unwrap(key.key, encrypted):
+        if found != context.encode():
             raise DecryptionFailed
-        return self._source.unwrap(key, context.as_dict(), encrypted.ciphertext)
+        opener = opener_of(encrypted, key)
+        return self._source.unwrap(opener, context.as_dict(), encrypted.ciphertext)
 
     def _left_of(self, stored: StoredDataKey) -> Iterator[int]:
         """What is left of this process's share, or without end where no messages are sealed."""
@@ -156,7 +163,10 @@ class Materials:
         region = "" if context.purpose is Purpose.INDEX else self._settings.region
         slot = DataKeySlot(key.tenant, context.classification, context.purpose, region)
         stored = self._store.find_active(slot)
-        if stored is None or not _fits(stored, key, self._clock()):
+        lasts = (
+            context.purpose is Purpose.INDEX
+        )  # one for good, whichever of the tenant's keys wraps it
+        if stored is None or not (lasts or _fits(stored, key, self._clock())):
             return self._generate(key, context, slot, shared=True)
         left = self._left.get(stored.id)
         if left is not None and not length_hint(left):
@@ -167,7 +177,14 @@ class Materials:
     def _shared(
         self, key: TenantKeyRef, context: EncryptionContext, stored: StoredDataKey
     ) -> SealingKey:
-        """Unwrap the slot's key; where this Region may only encrypt, make one for this process."""
+        """Unwrap the slot's key; where this Region may only encrypt, make one for this process.
+
+        While a tenant moves to another key, a process may still know it by the one before: it must neither seal with
+        what a key wrapped that is not current to it, nor make a second index key, which would end search.
+        """
+        previous = key.previous if context.purpose is Purpose.INDEX else ()
+        if not any(_wrapped(stored, held) for held in (key.key, *previous)):
+            raise KeyReplaced
         try:
             plaintext = self.for_opening(key, context, _names(context, stored))
         except KeyAccessDenied as denied:
@@ -205,7 +222,11 @@ def _names(context: EncryptionContext, stored: StoredDataKey) -> bytes:
 
 
 def _fits(stored: StoredDataKey, key: TenantKeyRef, now: datetime) -> bool:
-    return stored.expires_at > now and KeyArn.parse(stored.key_arn).is_related_to(key.key)
+    return stored.expires_at > now and _wrapped(stored, key.key)
+
+
+def _wrapped(stored: StoredDataKey, key: KeyArn) -> bool:
+    return KeyArn.parse(stored.key_arn).is_related_to(key)
 
 
 def _identity(key: TenantKeyRef) -> Hashable:

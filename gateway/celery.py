@@ -27,6 +27,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_hijack_root_logger=False,
     broker_connection_retry_on_startup=True,
+    # For workers that are processes. Ours are threads, which nobody can stop: each call of a step has a time-out.
     task_time_limit=120,
     task_soft_time_limit=90,
     # Longer than any task or countdown; the restore sweep runs every 5 s, where the default runs every 100 s.
@@ -59,6 +60,26 @@ def sweep_in_each_region(sender: Celery, **_: Any) -> None:
             # A sweep that waited longer than its period is of no use: the next one does its work.
             expires=SWEEP_SECONDS,
         )
+
+
+@app.on_after_finalize.connect
+def watch_each_region(sender: Celery, **_: Any) -> None:
+    """Beat lets each Region's worker compare its keys with what they should be, and look for keys without an owner."""
+    from django.conf import settings  # noqa: PLC0415 - not ready when this module loads
+
+    periods = {
+        "tenants.reconcile": settings.GATEWAY_RECONCILE_SECONDS,
+        "tenants.find_orphans": settings.GATEWAY_ORPHANS_SECONDS,
+    }
+    for region in settings.GATEWAY_BROKER_REGIONS:
+        for name, seconds in periods.items():
+            sender.add_periodic_task(
+                float(seconds),
+                sender.signature(name),
+                name=f"{name}-{region}",
+                queue=region,
+                expires=seconds,
+            )
 
 
 @setup_logging.connect

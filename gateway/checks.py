@@ -14,6 +14,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from tenants.errors import SigningKeyMissing
+from tenants.rds.tokens import region_of
+from tenants.services.signing import load_private_key, read_public_keys
+
 ENVIRONMENTS = ("production", "sandbox", "test")
 SHORTEST_SECRET = 50
 
@@ -30,6 +34,32 @@ def check_environment(**_: object) -> list[CheckMessage]:
             id="gateway.E001",
         )
     ]
+
+
+@register("gateway")
+def check_sign_in(**_: object) -> list[CheckMessage]:
+    """A token of IAM is a password for 15 minutes, so it goes to nobody who has not proven who they are, anywhere."""
+    found: list[CheckMessage] = []
+    if settings.GATEWAY_DATABASE_AUTHENTICATION != "iam":
+        return found
+    for alias, database in settings.DATABASES.items():
+        if database["OPTIONS"]["sslmode"] != "verify-full":
+            found.append(
+                Error(
+                    f"The connection {alias} would give its token to anybody in the database's place.",
+                    hint="Set GATEWAY_DATABASE_SSLMODE to verify-full.",
+                    id="gateway.E015",
+                )
+            )
+        if not all(region_of(host) for host in database["HOST"].split(",")):
+            found.append(
+                Error(
+                    f"The connection {alias} names a host that is no endpoint of a Region; a token is of one Region.",
+                    hint="Name the cluster endpoints of all Regions: the one that takes writes is found.",
+                    id="gateway.E016",
+                )
+            )
+    return found
 
 
 @register("gateway")
@@ -100,6 +130,12 @@ def _connections() -> Iterator[CheckMessage]:
                 hint="Set GATEWAY_DATABASE_SSLMODE to verify-full.",
                 id="gateway.E007",
             )
+    if settings.GATEWAY_RDS_ENDPOINTS:
+        yield Error(
+            "RDS is not AWS: what moves the writer would be anybody's.",
+            hint="Unset GATEWAY_RDS_ENDPOINTS.",
+            id="gateway.E017",
+        )
     scheme = settings.CELERY_BROKER_URL.partition("://")[0]
     if scheme in {"memory", "filesystem"}:
         yield Error(
@@ -124,6 +160,20 @@ def web_faults() -> Iterator[CheckMessage]:
             hint="Set GATEWAY_KMS_ADMIN_PROFILE for workers alone.",
             id="gateway.E009",
         )
+    if settings.GATEWAY_SIGNING_KEY:
+        yield Error(
+            "The web process has the signing key: whoever takes it over could forge certificates.",
+            hint="Set GATEWAY_SIGNING_KEY_FILE for workers alone, and GATEWAY_SIGNING_PUBLIC_KEY_FILE here.",
+            id="gateway.E013",
+        )
+    try:
+        read_public_keys(settings.GATEWAY_SIGNING_PUBLIC_KEY)
+    except SigningKeyMissing as error:
+        yield Error(
+            f"Nobody could check what the workers sign: {error}",
+            hint="Set GATEWAY_SIGNING_PUBLIC_KEY_FILE to the public key of the workers' signing key.",
+            id="gateway.E014",
+        )
     if not (Path(settings.STATIC_ROOT) / "staticfiles.json").is_file():
         yield Error(
             "The console's static files are not collected.",
@@ -135,6 +185,14 @@ def web_faults() -> Iterator[CheckMessage]:
 def worker_faults() -> Iterator[CheckMessage]:
     """What production refuses in a worker."""
     yield from _owner_credentials("worker")
+    try:
+        load_private_key(settings.GATEWAY_SIGNING_KEY)
+    except SigningKeyMissing as error:
+        yield Error(
+            f"The worker cannot sign certificates: {error}",
+            hint="Set GATEWAY_SIGNING_KEY_FILE to an Ed25519 private key in PEM form.",
+            id="gateway.E012",
+        )
 
 
 def _owner_credentials(process: str) -> Iterator[CheckMessage]:
@@ -143,6 +201,12 @@ def _owner_credentials(process: str) -> Iterator[CheckMessage]:
             f"The {process} has the credentials of the tables' owner, whom row-level security does not bind.",
             hint="Set GATEWAY_MIGRATION_USER for migrations alone.",
             id="gateway.E010",
+        )
+    if settings.GATEWAY_DATABASE_ADMIN_PROFILE:
+        yield Error(
+            f"The {process} has the credentials that move the writer to another Region.",
+            hint="Set GATEWAY_DATABASE_ADMIN_PROFILE in the shell of whoever fails over, and nowhere else.",
+            id="gateway.E018",
         )
 
 

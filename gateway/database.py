@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from tenants.consistency import LOCAL, WRITER
+from tenants.consistency import FORWARDING, LOCAL, WRITER
 from tenants.errors import ScopeMisused
 from tenants.scope import current_alias
 
@@ -22,10 +22,11 @@ class RegionRouter:
         return current_alias.get() or WRITER
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str:  # noqa: ARG002 - Django's signature
-        """The writer, always; a write in a read scope is a mistake and is refused before it reaches a replica."""
+        """The writer, or what hands on to it; a write in a read scope is a mistake and is refused before it reaches a
+        replica."""
         if current_alias.get() == LOCAL:
             raise ScopeMisused(f"{model.__name__} cannot be written in a read scope.")
-        return WRITER
+        return FORWARDING if current_alias.get() == FORWARDING else WRITER
 
     def allow_relation(self, first: Model, second: Model, **hints: Any) -> bool:  # noqa: ARG002
         """One database behind all aliases."""

@@ -6,18 +6,33 @@ Any variable `X` may be given as `X_FILE`, the path of a file that holds it: sec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from environs import FileAwareEnv
+from environs import FileAwareEnv, ValidationError, validate
 
 _env = FileAwareEnv(eager=False)
+# `CreateKey=50`, `eu-west-1:CreateKey=12.5`, `*=100`; more than 0.
+_QUOTA = re.compile(r"(?:[a-z0-9-]+:)?(?:[A-Za-z]+|\*)\s*=\s*(?!0+(?:\.0*)?\Z)\d+(?:\.\d+)?")
 
 
 def _text(name: str, default: str | None = None) -> str:
     # FileAwareEnv keeps the newline at the end of a secret's file.
     value: str | None = _env.str(name) if default is None else _env.str(name, default)
     return (value or "").strip()
+
+
+def _one_of(name: str, default: str, *others: str) -> str:
+    known = (default, *others)
+    return str(
+        _env.str(name, default, validate=lambda given: _check_known(given.strip(), known)) or ""
+    ).strip()
+
+
+def _check_known(given: str, known: Collection[str]) -> None:
+    if given not in known:
+        raise ValidationError(f"{given} is none of {', '.join(known)}.")
 
 
 def _pairs(name: str) -> Mapping[str, str]:
@@ -33,6 +48,30 @@ def _words(name: str, default: str | None = None) -> tuple[str, ...]:
     return tuple(word.strip() for word in _text(name, default).split(",") if word.strip())
 
 
+def _quotas(name: str) -> Mapping[str, float]:
+    """`CreateKey=50,eu-west-1:CreateKey=20` -> calls a second by name."""
+    given: str = _env.str(name, "", validate=_check_quotas) or ""
+    return {} if _faults_of_quotas(given) else dict(map(_quota, _split(given)))
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _quota(text: str) -> tuple[str, float]:
+    api, _, rate = text.partition("=")
+    return api.strip(), float(rate)
+
+
+def _faults_of_quotas(text: str) -> list[str]:
+    return [part for part in _split(text) if not _QUOTA.fullmatch(part)]
+
+
+def _check_quotas(text: str) -> None:
+    if faults := _faults_of_quotas(text):
+        raise ValidationError(f"{faults[0]} is not API=calls a second, or REGION:API=calls.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     """Where the writer and this Region's reader are; host and port may be lists, as libpq takes them."""
@@ -44,11 +83,16 @@ class Database:
     writer_port: str
     reader_host: str
     reader_port: str
+    write_forwarding: str
+    authentication: str
     sslmode: str
     sslrootcert: str
     migration_user: str
     migration_password: str
     pool_size: int
+    global_cluster: str
+    admin_profile: str
+    rds_endpoints: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +108,7 @@ class Kms:
     audit_role_arn: str
     use_profile: str
     admin_profile: str
+    audit_profile: str
     data_key_max_age_seconds: int
     data_key_cache_seconds: int
     data_key_cache_size: int
@@ -77,6 +122,8 @@ class Environment:
     region: str
     regions: tuple[str, ...]
     secret_key: str
+    signing_key: str
+    signing_public_key: str
     debug: bool
     allowed_hosts: tuple[str, ...]
     csrf_trusted_origins: tuple[str, ...]
@@ -84,12 +131,31 @@ class Environment:
     broker_url: str
     broker_regions: tuple[str, ...]
     operation_lease_seconds: int
+    call_quotas: Mapping[str, float]
+    reader_behind_seconds: int
+    reencryption_parts_per_second: int
+    reencryption_batch: int
+    reconcile_seconds: int
+    reconcile_batch: int
+    reconcile_age_seconds: int
+    orphans_seconds: int
+    repair_drift: str
     log_level: str
     trust_request_id: bool
     trusted_proxies: int
     static_root: str
     database: Database
     kms: Kms
+
+
+def _repair() -> str:
+    given: str = _env.str("GATEWAY_REPAIR_DRIFT", "off", validate=_check_repair) or ""
+    return given
+
+
+def _check_repair(given: str) -> None:
+    if given not in ("off", "safe"):
+        raise ValidationError("is `off` or `safe`.")
 
 
 def _database() -> Database:
@@ -101,11 +167,18 @@ def _database() -> Database:
         writer_port=_text("GATEWAY_WRITER_PORT", "5432"),
         reader_host=_text("GATEWAY_READER_HOST"),
         reader_port=_text("GATEWAY_READER_PORT", "5432"),
+        write_forwarding=_one_of(
+            "GATEWAY_WRITE_FORWARDING", "off", "eventual", "session", "global"
+        ),
+        authentication=_one_of("GATEWAY_DATABASE_AUTHENTICATION", "password", "iam"),
         sslmode=_text("GATEWAY_DATABASE_SSLMODE", "verify-full"),
         sslrootcert=_text("GATEWAY_DATABASE_SSLROOTCERT", "system"),
         migration_user=_text("GATEWAY_MIGRATION_USER", ""),
         migration_password=_text("GATEWAY_MIGRATION_PASSWORD", ""),
         pool_size=_env.int("GATEWAY_DATABASE_POOL_SIZE", 8),
+        global_cluster=_text("GATEWAY_GLOBAL_CLUSTER", ""),
+        admin_profile=_text("GATEWAY_DATABASE_ADMIN_PROFILE", ""),
+        rds_endpoints=_pairs("GATEWAY_RDS_ENDPOINTS"),
     )
 
 
@@ -120,6 +193,7 @@ def _kms() -> Kms:
         audit_role_arn=_text("GATEWAY_KMS_AUDIT_ROLE_ARN"),
         use_profile=_text("GATEWAY_KMS_USE_PROFILE", ""),
         admin_profile=_text("GATEWAY_KMS_ADMIN_PROFILE", ""),
+        audit_profile=_text("GATEWAY_KMS_AUDIT_PROFILE", ""),
         data_key_max_age_seconds=_env.int("GATEWAY_DATA_KEY_MAX_AGE_SECONDS", 86_400),
         data_key_cache_seconds=_env.int("GATEWAY_DATA_KEY_CACHE_SECONDS", 300),
         data_key_cache_size=_env.int("GATEWAY_DATA_KEY_CACHE_SIZE", 20_000),
@@ -134,6 +208,8 @@ def read_environment() -> Environment:
         region=_text("GATEWAY_REGION"),
         regions=regions,
         secret_key=_text("GATEWAY_SECRET_KEY"),
+        signing_key=_text("GATEWAY_SIGNING_KEY", ""),
+        signing_public_key=_text("GATEWAY_SIGNING_PUBLIC_KEY", ""),
         debug=_env.bool("GATEWAY_DEBUG", False),
         allowed_hosts=_words("GATEWAY_ALLOWED_HOSTS"),
         csrf_trusted_origins=_words("GATEWAY_CSRF_TRUSTED_ORIGINS", ""),
@@ -141,6 +217,19 @@ def read_environment() -> Environment:
         broker_url=_text("GATEWAY_BROKER_URL"),
         broker_regions=_words("GATEWAY_BROKER_REGIONS", ",".join(regions)),
         operation_lease_seconds=_env.int("GATEWAY_OPERATION_LEASE_SECONDS", 30),
+        call_quotas=_quotas("GATEWAY_CALL_QUOTAS"),
+        reencryption_parts_per_second=_env.int(
+            "GATEWAY_REENCRYPTION_PARTS_PER_SECOND", 2_000, validate=validate.Range(min=0)
+        ),
+        reencryption_batch=_env.int(
+            "GATEWAY_REENCRYPTION_BATCH", 500, validate=validate.Range(min=1, max=5_000)
+        ),
+        reader_behind_seconds=_env.int("GATEWAY_READER_BEHIND_SECONDS", 15),
+        reconcile_seconds=_env.int("GATEWAY_RECONCILE_SECONDS", 10),
+        reconcile_batch=_env.int("GATEWAY_RECONCILE_BATCH", 100),
+        reconcile_age_seconds=_env.int("GATEWAY_RECONCILE_AGE_SECONDS", 3_600),
+        orphans_seconds=_env.int("GATEWAY_ORPHANS_SECONDS", 3_600),
+        repair_drift=_repair(),
         log_level=_text("GATEWAY_LOG_LEVEL", "INFO"),
         trust_request_id=_env.bool("GATEWAY_TRUST_REQUEST_ID", False),
         trusted_proxies=_env.int("GATEWAY_TRUSTED_PROXIES", 0),

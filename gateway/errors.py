@@ -100,6 +100,7 @@ STATUS: Final[Mapping[type[Exception], int]] = {
     tenants.InputInvalid: 400,
     tenants.CredentialInvalid: 401,
     tenants.ScopeMissing: 403,
+    tenants.ActorNotAllowed: 403,
     tenants.RegionNotAllowed: 403,
     tenants.NotFound: 404,
     tenants.Conflict: 409,
@@ -107,6 +108,10 @@ STATUS: Final[Mapping[type[Exception], int]] = {
     tenants.AnswerFull: 413,
     tenants.VersionConflict: 412,
     tenants.WriterMoved: 503,
+    tenants.CallQuotaReached: 503,
+    tenants.WriterMoveUnreachable: 503,
+    tenants.WriterMoveUnfinished: 503,
+    tenants.RegionNotReady: 503,
     # Keys and messages.
     crypto.DecryptionFailed: 422,
     crypto.PlaintextTooLarge: 413,

@@ -1,8 +1,8 @@
 """Whether this process lives, and whether it can serve.
 
 Ready means that it can serve reads: the tables are those that this code needs, and this Region's reader answers or, in
-its place, the writer. Broker and KMS are reported and decide nothing, nor does the writer alone: were readiness to
-follow it, its loss would take every Region's gateway out of service, reads included.
+its place, the writer. Broker, KMS and how far the reader is behind are reported and decide nothing, nor does the writer
+alone: were readiness to follow it, its loss would take every Region's gateway out of service, reads included.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ PARTS: Final = {
     "reader": Part(probes.reader),
     "migrations": Part(probes.migrations),
     "writer": Part(probes.writer),
+    "lag": Part(probes.lag),
     "broker": Part(probes.broker),
     "kms": Part(probes.kms),
 }

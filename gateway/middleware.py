@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 from uuid_utils.compat import uuid7
 
+from gateway import metrics
 from gateway.api.headers import CONSISTENCY_TOKEN
 from gateway.api.problems import problem_page
 from gateway.errors import ConsistencyTokenInvalid, explain
@@ -47,7 +48,9 @@ class RequestContextMiddleware:
         response["Gateway-Region"] = settings.GATEWAY_REGION
         if written := consistency.written.get():
             response[CONSISTENCY_TOKEN] = written
-        _write_line(request, response, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        _write_line(request, response, seconds)
+        metrics.observe(request, response, seconds)
         return response
 
 

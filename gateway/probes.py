@@ -12,12 +12,18 @@ from django.db.migrations.executor import MigrationExecutor
 
 from gateway.celery import app
 from tenants.consistency import LOCAL, WRITER
+from tenants.scope import give_back_connections
+from tenants.selectors.lag import seconds_behind
 
 _SECONDS = 1
 
 
 class MigrationsMissing(RuntimeError):
     """The tables are older than this code."""
+
+
+class ReaderBehind(RuntimeError):
+    """What is read here may be older than is promised."""
 
 
 class WriterReadOnly(RuntimeError):
@@ -58,6 +64,15 @@ def broker() -> None:
     """The broker accepts a connection."""
     with app.connection_for_write(connect_timeout=_SECONDS) as connection:
         connection.ensure_connection(max_retries=1, timeout=_SECONDS)
+
+
+def lag() -> None:
+    """This Region's reader is not further behind the writer than GATEWAY_READER_BEHIND_SECONDS."""
+    try:
+        if seconds_behind() is not None:
+            raise ReaderBehind
+    finally:
+        give_back_connections()
 
 
 def kms() -> None:

@@ -10,6 +10,7 @@ from whitenoise.compress import Compressor
 
 from crypto.conf import CryptoSettings
 from gateway.env import read_environment
+from gateway.postgresql.iam import IamConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = read_environment()
@@ -21,7 +22,18 @@ GATEWAY_REGIONS = ENVIRONMENT.regions
 GATEWAY_BROKER_REGIONS = ENVIRONMENT.broker_regions
 GATEWAY_TRUST_REQUEST_ID = ENVIRONMENT.trust_request_id
 GATEWAY_OPERATION_LEASE_SECONDS = ENVIRONMENT.operation_lease_seconds
+GATEWAY_CALL_QUOTAS = ENVIRONMENT.call_quotas
+GATEWAY_READER_BEHIND_SECONDS = ENVIRONMENT.reader_behind_seconds
+GATEWAY_REENCRYPTION_PARTS_PER_SECOND = ENVIRONMENT.reencryption_parts_per_second
+GATEWAY_REENCRYPTION_BATCH = ENVIRONMENT.reencryption_batch
+GATEWAY_RECONCILE_SECONDS = ENVIRONMENT.reconcile_seconds
+GATEWAY_RECONCILE_BATCH = ENVIRONMENT.reconcile_batch
+GATEWAY_RECONCILE_AGE_SECONDS = ENVIRONMENT.reconcile_age_seconds
+GATEWAY_ORPHANS_SECONDS = ENVIRONMENT.orphans_seconds
+GATEWAY_REPAIR_DRIFT = ENVIRONMENT.repair_drift
 SECRET_KEY = ENVIRONMENT.secret_key
+GATEWAY_SIGNING_KEY = ENVIRONMENT.signing_key
+GATEWAY_SIGNING_PUBLIC_KEY = ENVIRONMENT.signing_public_key
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.csrf_trusted_origins)
@@ -89,10 +101,26 @@ TEMPLATES = [
 
 # 2. Databases: one database, reached as its writer, as this Region's reader, and (to migrate) as its owner.
 _db = ENVIRONMENT.database
-_LIMITS = "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+# No statement here is long enough for compiling it (jit) to pay: that takes a tenth of a second wherever the planner
+# guesses that there are many rows.
+_LIMITS = "-c statement_timeout=15s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c jit=off"
 
 
-def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dict[str, Any]:
+GATEWAY_DATABASE_AUTHENTICATION = _db.authentication
+_CONNECTIONS = {"connection_class": IamConnection} if _db.authentication == "iam" else {}
+# Other Regions stand in for a reader that is away (GATEWAY_READER_HOST): for this long at most once it is back.
+_READER_SECONDS = 120
+
+
+def _database(
+    host: str,
+    port: str,
+    session: str,
+    *,
+    pooled: bool = True,
+    lifetime: int = 3600,
+    options: str = _LIMITS,
+) -> dict[str, Any]:
     return {
         "ENGINE": "gateway.postgresql",
         "NAME": _db.name,
@@ -113,7 +141,7 @@ def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dic
             "tcp_user_timeout": 5000,
             "application_name": f"gateway-{GATEWAY_REGION}",
             # A statement or a lock that takes longer holds a thread for nobody; the client has given up by then.
-            **({"options": _LIMITS} if pooled else {}),
+            **({"options": options} if pooled else {}),
             # reconnect_timeout: the pool's default backs off so long that it returns seconds after the writer does.
             **(
                 {
@@ -122,6 +150,8 @@ def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dic
                         "max_size": _db.pool_size,
                         "timeout": 3,
                         "reconnect_timeout": 2,
+                        "max_lifetime": lifetime,
+                        **_CONNECTIONS,
                     }
                 }
                 if pooled
@@ -133,13 +163,26 @@ def _database(host: str, port: str, session: str, *, pooled: bool = True) -> dic
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": _database(_db.writer_host, _db.writer_port, "read-write"),
-    "local": _database(_db.reader_host, _db.reader_port, "any"),
+    "local": _database(_db.reader_host, _db.reader_port, "any", lifetime=_READER_SECONDS),
 }
+GATEWAY_WRITE_FORWARDING = _db.write_forwarding
+if GATEWAY_WRITE_FORWARDING != "off":
+    # Connections of its own: those of other reads would wait for writes that are none of theirs.
+    DATABASES["forwarding"] = _database(
+        _db.reader_host,
+        _db.reader_port,
+        "any",
+        lifetime=_READER_SECONDS,
+        options=f"{_LIMITS} -c apg_write_forward.consistency_mode={GATEWAY_WRITE_FORWARDING}",
+    )
 if _db.migration_user:
     DATABASES["migrator"] = _database(
         _db.writer_host, _db.writer_port, "read-write", pooled=False
     ) | {"USER": _db.migration_user, "PASSWORD": _db.migration_password}
 GATEWAY_DATABASE_POOL_SIZE = _db.pool_size
+GATEWAY_GLOBAL_CLUSTER = _db.global_cluster
+GATEWAY_DATABASE_ADMIN_PROFILE = _db.admin_profile
+GATEWAY_RDS_ENDPOINTS = _db.rds_endpoints
 DATABASE_ROUTERS = ["gateway.database.RegionRouter"]
 
 # 3. Keys: the two planes are two roles; web processes have no credentials of the second.
@@ -156,6 +199,7 @@ CRYPTO = CryptoSettings(
     ssm_endpoints=_kms.ssm_endpoints,
     use_profile=_kms.use_profile,
     admin_profile=_kms.admin_profile,
+    audit_profile=_kms.audit_profile,
     data_key_max_age_seconds=_kms.data_key_max_age_seconds,
     cache_seconds=_kms.data_key_cache_seconds,
     cache_size=_kms.data_key_cache_size,

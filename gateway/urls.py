@@ -5,9 +5,12 @@ from __future__ import annotations
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from gateway import metrics
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/console/", permanent=False)),
     path("api/", include("gateway.api.urls")),
+    path("metrics", metrics.page),
     path("console/", include("gateway.console.urls")),
 ]
 handler400 = "gateway.error_pages.bad_request"

@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import get_args
 
 from rich.console import Console
 
 from sandbox import data_plane, rehearsal
 from sandbox.demo.story import SAMPLE, begin, demo_token_path
 from sandbox.demo.table import read_table
-from sandbox.environment import process_environment
+from sandbox.environment import Part, process_environment
 from sandbox.errors import SandboxError
 from sandbox.layout import PRIMARY, REGIONS, default_home
 from sandbox.lifecycle import down, find_ports, reset, up
@@ -62,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     environment = commands.add_parser(
         "env", help="print the environment of a process for a shell's eval"
     )
-    environment.add_argument(
-        "part", nargs="?", default="manage", choices=["web", "worker", "beat", "manage"]
-    )
+    environment.add_argument("part", nargs="?", default="manage", choices=get_args(Part))
     environment.add_argument("region", nargs="?", default=PRIMARY, choices=REGIONS)
     environment.set_defaults(command=_env)
     return parser

@@ -18,6 +18,7 @@ from sandbox.postgres.roles import LOGINS, make_roles, password_path
 from sandbox.postgres.writer import find_writer
 from sandbox.programs import Program
 from sandbox.readiness import opens, serves_queries, takes_connections, wait_for
+from sandbox.signing import make_signing_key
 from sandbox.supervision import (
     is_running,
     start_program,
@@ -32,6 +33,7 @@ def prepare_secrets(home: Home) -> None:
     for role in ("postgres", *LOGINS):
         secret(password_path(home, role))
     make_identities(home)
+    make_signing_key(home)
 
 
 def prepare(home: Home, ports: Ports) -> None:

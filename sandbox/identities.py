@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.files import write_file
 from sandbox.layout import ACCOUNT, REGIONS, Home, read_json
+from tenants.iam_policy import Deployment, Document, role_policies
 
 ADMIN = "gateway-admin"
 AUDIT = "gateway-audit"
@@ -23,46 +24,20 @@ TENANT_ACCOUNT = (
     "444455556666"  # a tenant's own: nothing here trusts it until a key policy names it
 )
 
-USE_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey")
-# No use of any key: what makes keys never opens data.
-ADMIN_ACTIONS = (
-    *(
-        "kms:CreateKey",
-        "kms:ReplicateKey",
-        "kms:UpdatePrimaryRegion",
-        "kms:DescribeKey",
-        "kms:ListKeys",
-    ),
-    *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:ListAliases"),
-    *("kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:ListKeyPolicies"),
-    *("kms:TagResource", "kms:UntagResource", "kms:ListResourceTags", "tag:GetResources"),
-    *("kms:EnableKey", "kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"),
-    *("kms:EnableKeyRotation", "kms:DisableKeyRotation", "kms:GetKeyRotationStatus"),
-    *("kms:RotateKeyOnDemand", "kms:ListKeyRotations", "kms:UpdateKeyDescription"),
-    *("ssm:PutParameter", "ssm:GetParameter", "ssm:GetParametersByPath", "ssm:DeleteParameter"),
-)
-AUDIT_ACTIONS = (
-    *(
-        "cloudtrail:LookupEvents",
-        "kms:DescribeKey",
-        "kms:ListKeys",
-        "kms:ListAliases",
-        "kms:GetKeyPolicy",
-    ),
-    *(
-        "kms:ListResourceTags",
-        "kms:GetKeyRotationStatus",
-        "kms:ListKeyRotations",
-        "tag:GetResources",
-    ),
-)
-DATABASE_ADMIN_ACTIONS = (
-    *("rds:DescribeGlobalClusters", "rds:DescribeDBClusters"),
-    *("rds:SwitchoverGlobalCluster", "rds:FailoverGlobalCluster"),
-)
 # Makes users and roles; what they may do with a key, its policy decides.
 ADMINISTRATOR_ACTIONS = ("iam:*", "sts:*")
 TENANT_ACTIONS = ("kms:Decrypt", "kms:DescribeKey")
+_ROLE = f"arn:aws:iam::{ACCOUNT}:role/mrk-gateway"
+DEPLOYMENT = Deployment(
+    partition="aws",
+    account=ACCOUNT,
+    regions=REGIONS,
+    environment="sandbox",
+    use_role=f"{_ROLE}-use-{{region}}",
+    admin_role=f"{_ROLE}-admin",
+    audit_role=f"{_ROLE}-audit",
+    external_accounts=(TENANT_ACCOUNT,),
+)
 
 
 def use_profile(region: str) -> str:
@@ -77,13 +52,15 @@ def make_identities(home: Home) -> None:
         use = use_profile(region)
         write_credentials(home, f"web-{region}", [use])
         write_credentials(home, f"worker-{region}", [use, ADMIN])
+        write_credentials(home, f"failover-{region}", [use, ADMIN, DATABASE_ADMIN])
     write_credentials(home, "operator", [AUDIT])
     for profile in (DATABASE_ADMIN, ADMINISTRATOR, TENANT):
         write_credentials(home, profile, [profile])
 
 
 def credentials_path(home: Home, name: str) -> str:
-    """AWS shared credentials file: `web-REGION`, `worker-REGION`, `operator`, or the name of a profile of its own."""
+    """AWS shared credentials file: `web-REGION`, `worker-REGION`, `failover-REGION`, `operator`, or the name of a
+    profile of its own."""
     return str(home.secrets / f"credentials-{name}")
 
 
@@ -93,19 +70,26 @@ def access_key(home: Home, profile: str) -> tuple[str, str]:
     return key["id"], key["secret"]
 
 
-def _roles() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Profile -> ARN, what its identity policy allows."""
-    return {
-        **{
-            use_profile(region): (_session(f"mrk-gateway-use-{region}"), USE_ACTIONS)
-            for region in REGIONS
-        },
-        ADMIN: (_session("mrk-gateway-admin"), ADMIN_ACTIONS),
-        AUDIT: (_session("mrk-gateway-audit"), AUDIT_ACTIONS),
-        DATABASE_ADMIN: (_session("mrk-database-admin"), DATABASE_ADMIN_ACTIONS),
-        ADMINISTRATOR: (f"arn:aws:iam::{ACCOUNT}:user/administrator", ADMINISTRATOR_ACTIONS),
-        TENANT: (_session("tenant-data", TENANT_ACCOUNT), TENANT_ACTIONS),
+def _identities() -> dict[str, tuple[str, Document]]:
+    """Profile -> ARN and identity policy. Those of the gateway are the policies that it generates for AWS."""
+    policies = role_policies(DEPLOYMENT)
+    roles = {
+        **{use_profile(region): f"mrk-gateway-use-{region}" for region in REGIONS},
+        ADMIN: "mrk-gateway-admin",
+        AUDIT: "mrk-gateway-audit",
+        DATABASE_ADMIN: "mrk-database-admin",
     }
+    administrator = f"arn:aws:iam::{ACCOUNT}:user/administrator"
+    return {
+        **{profile: (_session(role), policies[role]) for profile, role in roles.items()},
+        ADMINISTRATOR: (administrator, _everywhere(ADMINISTRATOR_ACTIONS)),
+        TENANT: (_session("tenant-data", TENANT_ACCOUNT), _everywhere(TENANT_ACTIONS)),
+    }
+
+
+def _everywhere(actions: tuple[str, ...]) -> Document:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _session(role: str, account: str = ACCOUNT) -> str:
@@ -115,7 +99,7 @@ def _session(role: str, account: str = ACCOUNT) -> str:
 def _access_keys(home: Home) -> dict[str, Any]:
     path = home.secrets / "access-keys.json"
     keys: dict[str, Any] = dict(read_json(path))
-    missing = _roles().keys() - keys.keys()
+    missing = _identities().keys() - keys.keys()
     for profile in missing:
         keys[profile] = {"id": _access_key_id(), "secret": secrets.token_urlsafe(30)}
     if missing:
@@ -124,7 +108,6 @@ def _access_keys(home: Home) -> dict[str, Any]:
 
 
 def _access_key_id() -> str:
-    # AKIA and not 12 digits: the Parameter Store emulator takes such a key for an account number.
     return "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
 
 
@@ -133,12 +116,9 @@ def _write_stand_in_file(home: Home, keys: dict[str, Any]) -> None:
         keys[profile]["id"]: {
             "secret": keys[profile]["secret"],
             "arn": arn,
-            "policy": {
-                "Version": "2012-10-17",
-                "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}],
-            },
+            "policy": policy,
         }
-        for profile, (arn, actions) in _roles().items()
+        for profile, (arn, policy) in _identities().items()
     }
     write_file(home.secrets / "identities.json", json.dumps(identities, indent=1))
 

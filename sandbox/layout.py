@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PRIMARY = "us-east-2"
 REGIONS = (PRIMARY, "us-west-1", "eu-west-1")
 ACCOUNT = "111122223333"
+GLOBAL_CLUSTER = "mrk-gateway"  # the three databases, as RDS names them
 
 # The path of a Unix socket ends at 107 bytes, and supervisord binds `NAME.PID` before it renames. The broker's is part
 # of a URL, so it has no character that a URL would quote.

@@ -136,16 +136,10 @@ def _worker(home: Home, ports: Ports, region: str) -> Program:
         name=f"worker-{region}",
         argv=(
             *(sys.executable, "-m", "celery", "-A", "gateway", "worker"),
-            *(
-                "-Q",
-                region,
-                "-c",
-                "2",
-                "-n",
-                f"{region}@%h",
-                "--without-gossip",
-                "--without-mingle",
-            ),
+            # Threads: with processes Celery closes the connection pool before and after each task, and a new
+            # connection costs more than all that a step asks of the database.
+            *("-Q", region, "-P", "threads", "-c", "8", "-n", f"{region}@%h"),
+            *("--without-gossip", "--without-mingle"),
         ),
         priority=30,
         environment=process_environment(home, ports, "worker", region),

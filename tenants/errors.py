@@ -118,6 +118,80 @@ class InputInvalid(TenantError):
         self.problems = tuple(problems)
 
 
+class RegionNotReady(TenantError):
+    """The tenant's key of this Region is still being made and proven: nothing of the tenant is served here before."""
+
+    code = "region_not_ready"
+    retryable = True
+    retry_after_seconds = 10
+
+
+class RegionLeaving(Conflict):
+    """The tenant's key of this Region is being deleted: cancel that first."""
+
+    code = "region_leaving"
+
+
+class RegionNotDispensable(Conflict):
+    """Without this Region the tenant could not go on: it has the primary, or alone may encrypt or open a class."""
+
+    code = "region_not_dispensable"
+
+
+class KeyShared(Conflict):
+    """The tenant's key is not its own to change: it is its pool's, or stands in the tenant's own AWS account."""
+
+    code = "key_shared"
+
+
+class PrimaryUnreachable(Conflict):
+    """KMS does not answer where the primary is, and only there can it be moved away."""
+
+    code = "primary_unreachable"
+
+
+class ActorNotAllowed(TenantError):
+    """Somebody else must do this: an operator, a member with another role, or a second person."""
+
+    code = "actor_not_allowed"
+
+
+class OffboardingUnderWay(Conflict):
+    """The tenant's end has been requested already."""
+
+    code = "offboarding_under_way"
+
+
+class OffboardingFinal(Conflict):
+    """The tenant's key is destroyed, or its rows are being deleted: nothing brings them back."""
+
+    code = "offboarding_final"
+
+
+class ExportMissing(Conflict):
+    """Something was written since the last export, or there is none: export again, or waive it."""
+
+    code = "export_missing"
+
+
+class SigningKeyMissing(TenantError):
+    """This process has no key to sign documents with, or one that is not an Ed25519 private key."""
+
+    code = "signing_key_missing"
+
+
+class SignatureInvalid(TenantError):
+    """The document was changed, was signed with another key, or is no signed document."""
+
+    code = "signature_invalid"
+
+
+class OrphanNotFree(Conflict):
+    """The key is not free: it is a tenant's, something is sealed with it, or no tenant waits for one."""
+
+    code = "orphan_not_free"
+
+
 class OperationNotRetryable(Conflict):
     """Only a failed operation can be retried."""
 
@@ -136,12 +210,95 @@ class PlanFinished(Conflict):
     code = "plan_finished"
 
 
+class PlanNotCancellable(Conflict):
+    """Half of such a plan must not stand: it has a way back of its own."""
+
+    code = "plan_not_cancellable"
+
+
+class RotationsUsedUp(LimitReached):
+    """The key has been rotated on demand as often as KMS lets it be: 25 times. Automatic rotation goes on."""
+
+    code = "rotations_used_up"
+
+
+class ReencryptionIncomplete(TenantError):
+    """Some sealed parts could not be re-encrypted: they do not open, or no Region may both open and seal their class.
+    All others were."""
+
+    code = "reencryption_incomplete"
+
+
+class NeedsDedicatedKey(Conflict):
+    """The tenant shares its pool's key, and with it the pool's Region rules: move it to a dedicated key first."""
+
+    code = "needs_dedicated_key"
+
+
+class PreviousKeyInUse(Conflict):
+    """A key that the tenant had before still opens some of its data, under the rules of that time."""
+
+    code = "previous_key_in_use"
+
+
+class TenantIsPool(Conflict):
+    """A pool owns a key that others share. It has no members, API keys, collections or records of its own."""
+
+    code = "tenant_is_pool"
+
+
+class PolicyTooLarge(Conflict):
+    """KMS has no room for this key policy: it takes 32 KiB."""
+
+    code = "policy_too_large"
+
+
+class ExternalKeyRefused(Conflict):
+    """This key is not accepted for this tenant: its account is not one of those agreed upon, or it is in use."""
+
+    code = "external_key_refused"
+
+
+class ExternalKeyNotProven(Conflict):
+    """The external key does not behave as it must. The message says which statement its key policy lacks."""
+
+    code = "external_key_not_proven"
+
+
+class CallQuotaReached(TenantError):
+    """AWS admits so many calls of this kind a second, and they are spoken for: try again later."""
+
+    code = "call_quota_reached"
+    retryable = True
+    retry_after_seconds = 10
+
+
 class WriterMoved(TenantError):
     """This connection is to a database that takes no writes, or is gone: connect again and retry."""
 
     code = "writer_moved"
     retryable = True
     retry_after_seconds = 2
+
+
+class WriterMoveRefused(Conflict):
+    """The writer cannot be moved there, or not now. The message says why."""
+
+    code = "writer_move_refused"
+
+
+class WriterMoveUnreachable(TenantError):
+    """RDS of a Region does not answer."""
+
+    code = "writer_move_unreachable"
+    retryable = True
+    retry_after_seconds = 10
+
+
+class WriterMoveUnfinished(TenantError):
+    """The writer was told to move and has not arrived in time. RDS goes on by itself: look before you repeat anything."""
+
+    code = "writer_move_unfinished"
 
 
 class ScopeMisused(RuntimeError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -20,9 +21,18 @@ from tenants import consistency
 
 RUN_OPERATION = "tenants.run_operation"
 SWEEP_OPERATIONS = "tenants.sweep_operations"
+RECONCILE = "tenants.reconcile"
+FIND_ORPHANS = "tenants.find_orphans"
 
+# A sweep runs every 3 s (gateway/celery.py). What comes due before the next one is sent ahead, for its moment.
+SWEEP_AHEAD_SECONDS: Final = 3.5
 # A message older than this is of no use: the sweep has sent another.
 _EXPIRES_SECONDS = 60
+# While a queue is long, what waits in it is not sent again by every sweep.
+_AGAIN_SECONDS = 15.0
+_MOST_REMEMBERED = 20_000
+# A message for a moment comes a little later, so that the database's clock has certainly reached it.
+_MARGIN_SECONDS = 0.03
 # After a failure nothing is sent for a while, so that a broker that is down delays one request and not each.
 _REST_SECONDS = 10.0
 _log = structlog.get_logger(__name__)
@@ -33,35 +43,84 @@ class _Broker:
 
     def __init__(self) -> None:
         self._resting_until = 0.0
+        self._expected: dict[
+            UUID, float
+        ] = {}  # operation -> when this process's message for it comes
         self._lock = threading.Lock()
 
-    def send(self, name: str, arguments: list[str], queue: str) -> None:
+    def send(
+        self, operation_id: UUID, arguments: list[str], queue: str, countdown: float, *, again: bool
+    ) -> None:
         with self._lock:
-            if time.monotonic() < self._resting_until:
+            now = time.monotonic()
+            if now < self._resting_until:
                 return
+            if again and now - self._expected.get(operation_id, -_AGAIN_SECONDS) < _AGAIN_SECONDS:
+                return
+            if len(self._expected) >= _MOST_REMEMBERED:
+                self._expected.clear()
+            self._expected[operation_id] = now + countdown
+        if not self.send_task(RUN_OPERATION, arguments, queue, countdown):
+            with self._lock:
+                self._expected.pop(operation_id, None)
+
+    def send_task(
+        self, name: str, arguments: list[str], queue: str, countdown: float = 0.0
+    ) -> bool:
+        """Send it, and rest where that fails; whether it was sent."""
+        timing: dict[str, Any] = {"countdown": countdown + _MARGIN_SECONDS} if countdown else {}
         try:
             current_app.send_task(
-                name, args=arguments, queue=queue, retry=False, expires=_EXPIRES_SECONDS
+                name,
+                args=arguments,
+                queue=queue,
+                retry=False,
+                expires=_EXPIRES_SECONDS + countdown,
+                **timing,
             )
         except (OperationalError, OSError) as error:
             with self._lock:
                 self._resting_until = time.monotonic() + _REST_SECONDS
-            _log.warning("broker_unreachable", job=name, queue=queue, error=type(error).__name__)
+            kind = type(error).__name__
+            _log.warning("broker_unreachable", job=name, queue=queue, error=kind)
+            return False
+        return True
 
 
 _broker = _Broker()
 
 
-def enqueue_operation(*, tenant_id: UUID, operation_id: UUID, run_region: str) -> None:
+def enqueue_operation(
+    *,
+    tenant_id: UUID,
+    operation_id: UUID,
+    run_region: str,
+    countdown: float = 0.0,
+    again: bool = False,
+) -> None:
     """Send the operation to that Region's workers once the transaction around this has committed, if any.
 
+    It is to be run after `countdown` seconds. With `again`, nothing is sent while a message of this process for the
+    same operation has come in the last seconds or is still to come.
     Nothing is sent to a Region that this process's broker does not serve: that Region's own sweep picks it up.
     """
     if run_region not in settings.GATEWAY_BROKER_REGIONS:
         return
     arguments = [str(tenant_id), str(operation_id)]
     transaction.on_commit(
-        lambda: _broker.send(RUN_OPERATION, arguments, run_region),
+        lambda: _broker.send(operation_id, arguments, run_region, countdown, again=again),
         using=consistency.WRITER,
         robust=True,
     )
+
+
+def enqueue_orphans(*, region: str, token: str = "") -> None:
+    """Let that Region's worker look for orphans, after the transaction around this has committed, if any. `token` says
+    where an earlier look has ended; it names a page of AWS's list and nothing else. A lost message is made up for by
+    the next look."""
+    if region in settings.GATEWAY_BROKER_REGIONS:
+        transaction.on_commit(
+            lambda: _broker.send_task(FIND_ORPHANS, [token], region),
+            using=consistency.WRITER,
+            robust=True,
+        )

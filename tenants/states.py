@@ -98,6 +98,7 @@ class OperationKind(models.TextChoices):
     ENABLE_KEY = "enable_key"
     RESTORE_TENANT = "restore_tenant"
     # The end.
+    CONFIRM_EXPORT = "confirm_export"
     RETIRE_TENANT = "retire_tenant"
 
 

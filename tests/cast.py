@@ -20,16 +20,18 @@ from django.test import override_settings
 from django.utils import timezone
 
 from crypto.conf import CryptoSettings
-from crypto.kms.clients import KmsClients
+from crypto.kms.clients import BeforeCall, KmsClients
 from tenants.actor import Actor
 from tenants.models import KeyOperation
 from tenants.scope import tenant_scope
 from tenants.selectors import OperationView, Progress, TenantView, get_progress, get_tenant
 from tenants.services.claims import CLAIMABLE
 from tenants.services.clients import get_clients
-from tenants.services.onboarding import RegionRuleInput, start_onboarding
+from tenants.services.key_choice import KeyInput
+from tenants.services.onboarding import RegionRuleInput, create_pool, start_onboarding
 from tenants.services.operations import run_operation
 from tenants.services.serving import get_envelope
+from tenants.states import KeyTier
 from tests.stack import Stack
 
 OPERATOR = Actor(kind="operator", id="test")
@@ -52,9 +54,10 @@ def as_region(region: str) -> Iterator[None]:
             forget_clients()
 
 
-def clients_of(crypto: CryptoSettings) -> KmsClients:
+def clients_of(crypto: CryptoSettings, before_admin_call: BeforeCall | None = None) -> KmsClients:
     """Clients of these settings, kept from test to test: making a boto3 session takes a tenth of a second."""
-    return _CLIENTS.setdefault(repr(crypto), KmsClients(crypto))
+    place = f"{crypto!r} {before_admin_call is not None}"
+    return _CLIENTS.setdefault(place, KmsClients(crypto, before_admin_call))
 
 
 def forget_clients() -> None:
@@ -77,6 +80,41 @@ class Cast:
     def initech(self) -> TenantView:
         """Onboarding was planned and has not begun."""
         return self.start("initech", EVERYWHERE, "us-east-2", {})
+
+    def pool(self, **rules: RegionRuleInput) -> TenantView:
+        """A pool, active in all three Regions."""
+        pool = self.start_pool(rules)
+        run_plan(pool)
+        return get_tenant(pool.slug)
+
+    def start_pool(self, rules: dict[str, RegionRuleInput]) -> TenantView:
+        """Plan the making of a fresh pool."""
+        given = {name.replace("_", "-"): rule for name, rule in rules.items()}
+        return create_pool(
+            slug=f"pool-{secrets.token_hex(4)}",
+            name="Pool",
+            home_region="us-east-2",
+            rules=[given.get(region) or RegionRuleInput(region=region) for region in EVERYWHERE],
+            actor=OPERATOR,
+        )
+
+    def pooled(self, pool: TenantView, *regions: str, stem: str = "hooli") -> TenantView:
+        """Active, with the key of this pool; in all Regions unless some are named, the first of them its home."""
+        tenant = self.start_pooled(pool, *regions, stem=stem)
+        run_plan(tenant)
+        return get_tenant(tenant.slug)
+
+    def start_pooled(self, pool: TenantView, *regions: str, stem: str = "hooli") -> TenantView:
+        """Plan the onboarding of a fresh tenant of this pool."""
+        chosen = regions or EVERYWHERE
+        return start_onboarding(
+            slug=f"{stem}-{secrets.token_hex(4)}",
+            name=stem.title(),
+            home_region=chosen[0],
+            rules=[RegionRuleInput(region=region) for region in chosen],
+            key=KeyInput(tier=KeyTier.POOLED, pool=pool.slug),
+            actor=OPERATOR,
+        )
 
     def start(
         self, stem: str, regions: Sequence[str], home: str, rules: dict[str, RegionRuleInput]

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from sandbox import data_plane
 from sandbox.environment import Part, process_environment
-from sandbox.identities import ADMIN, AUDIT, credentials_path, use_profile, write_credentials
+from sandbox.identities import (
+    ADMIN,
+    AUDIT,
+    DATABASE_ADMIN,
+    credentials_path,
+    use_profile,
+    write_credentials,
+)
 from sandbox.layout import ACCOUNT, PRIMARY, REGIONS, Home
 from sandbox.ports import Ports, find_free
 from sandbox.postgres.roles import Connection, connect
@@ -37,7 +44,7 @@ class Stack:
         """Start PostgreSQL in three Regions, the broker, KMS and Parameter Store; they end when this process does."""
         home, ports = Home(Path(tempfile.mkdtemp(prefix="mrk-test-"))), find_free()
         data_plane.prepare(home, ports)
-        write_credentials(home, "all", [*map(use_profile, REGIONS), ADMIN, AUDIT])
+        write_credentials(home, "all", [*map(use_profile, REGIONS), ADMIN, AUDIT, DATABASE_ADMIN])
         programs = programs_of_data_plane(home, ports)
         return cls(home, ports, data_plane.start(home, ports, programs, temporary=True))
 
@@ -62,6 +69,10 @@ class Stack:
             **self.env("manage"),
             **self.env("worker"),
             "GATEWAY_ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
+            # No worker beats in this process's tests; those of the lag turn the question on.
+            "GATEWAY_READER_BEHIND_SECONDS": "0",
+            # Each test makes a tenant or more; those of the budget take AWS's own figures.
+            "GATEWAY_CALL_QUOTAS": "*=100000",
             "AWS_SHARED_CREDENTIALS_FILE": credentials_path(self.home, "all"),
             "PATH": os.environ["PATH"],
             HOME: str(self.home.path),

@@ -7,8 +7,9 @@ Every client names its Region: nothing here follows a default Region, so no call
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import boto3
 from botocore.config import Config
@@ -22,22 +23,33 @@ if TYPE_CHECKING:
     from types_boto3_ssm import SSMClient
 
 _TAGGING = "resourcegroupstaggingapi"
+# Asked before each call of the admin plane is sent, with its Region, operation and parameters. It may wait or raise.
+BeforeCall: TypeAlias = Callable[[str, str, Mapping[str, Any]], None]
 
 
 class Plane(StrEnum):
-    """Which role signs the request: use makes and opens data keys, admin makes and changes keys."""
+    """Which role signs the request: use makes and opens data keys, admin makes and changes keys, audit
+    reads what they are."""
 
     USE = "use"
     ADMIN = "admin"
+    AUDIT = "audit"
 
 
 class KmsClients:
     """Clients of KMS and of what stands beside it. Bounded: services x Regions x planes, never a client a tenant."""
 
-    def __init__(self, settings: CryptoSettings) -> None:
+    def __init__(
+        self, settings: CryptoSettings, before_admin_call: BeforeCall | None = None
+    ) -> None:
         """Nothing is connected and no credential is looked up until a client is asked for."""
         self._settings = settings
-        self._profiles = {Plane.USE: settings.use_profile, Plane.ADMIN: settings.admin_profile}
+        self._before_admin_call = before_admin_call
+        self._profiles = {
+            Plane.USE: settings.use_profile,
+            Plane.ADMIN: settings.admin_profile,
+            Plane.AUDIT: settings.audit_profile,
+        }
         self._sessions: dict[Plane, Any] = {}
         self._clients: dict[tuple[str, str, Plane], Any] = {}
         self._lock = threading.Lock()
@@ -65,9 +77,14 @@ class KmsClients:
                 given = self._settings
                 endpoints = given.ssm_endpoints if service == "ssm" else given.kms_endpoints
                 make = self._session(plane).client
-                self._clients[place] = make(
+                client = self._clients[place] = make(
                     service, region, endpoint_url=endpoints.get(region), config=self._config(plane)
                 )
+                if plane is Plane.ADMIN and (before := self._before_admin_call):
+                    client.meta.events.register(
+                        "provide-client-params",
+                        lambda params, model, **_: before(region, model.name, params),
+                    )
             return self._clients[place]
 
     def _session(self, plane: Plane) -> Any:  # the stubs know each service by a literal name only

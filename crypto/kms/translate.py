@@ -20,8 +20,9 @@ _CODES: dict[type[errors.CryptoError], str] = {
     errors.KeyUnusable: "DisabledException InvalidKeyUsageException",
     errors.KeyNotReady: "KeyUnavailableException",
     errors.KeyUnavailable: "DependencyTimeoutException KMSInternalException InternalFailure InternalServerError"
-    " ServiceUnavailable ServiceUnavailableException ThrottlingException Throttling TooManyUpdates"
-    " TooManyRequestsException RequestLimitExceeded",
+    " ServiceUnavailable ServiceUnavailableException TooManyUpdates",
+    errors.KeyThrottled: "ThrottlingException Throttling TooManyRequestsException RequestLimitExceeded",
+    errors.DryRunPassed: "DryRunOperationException",
     errors.DecryptionFailed: "InvalidCiphertextException IncorrectKeyException",
 }
 _BY_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.split()}

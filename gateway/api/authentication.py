@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from structlog.contextvars import bind_contextvars
@@ -12,6 +13,7 @@ from gateway.errors import CredentialKindWrong, CredentialMissing
 from tenants.actor import Actor
 from tenants.credential import OPERATOR_PREFIX, TENANT_PREFIX
 from tenants.selectors import Caller, check_operator, get_caller
+from tenants.services.serving import forget_unless_active
 
 
 class TenantAppAuthentication(BaseAuthentication):
@@ -21,6 +23,7 @@ class TenantAppAuthentication(BaseAuthentication):
         """The caller; raises `CredentialMissing`, `CredentialKindWrong`, `CredentialInvalid`."""
         caller: Caller = get_caller(_bearer(request, TENANT_PREFIX, OPERATOR_PREFIX))
         bind_contextvars(tenant=caller.slug, actor=f"api_key:{caller.api_key_id}")
+        forget_unless_active(caller)
         return caller, None
 
     def authenticate_header(self, request: Request) -> str:
@@ -31,7 +34,7 @@ class TenantAppAuthentication(BaseAuthentication):
 class OperatorAuthentication(BaseAuthentication):
     """An operator key: `Authorization: Bearer mrko_...`."""
 
-    def authenticate(self, request: Request) -> tuple[Any, None]:
+    def authenticate(self, request: Request | HttpRequest) -> tuple[Any, None]:
         """The actor; raises `CredentialMissing`, `CredentialKindWrong`, `CredentialInvalid`."""
         actor: Actor = check_operator(_bearer(request, OPERATOR_PREFIX, TENANT_PREFIX))
         bind_contextvars(actor=f"{actor.kind}:{actor.id}")
@@ -42,7 +45,7 @@ class OperatorAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-def _bearer(request: Request, prefix: str, other: str) -> str:
+def _bearer(request: Request | HttpRequest, prefix: str, other: str) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:

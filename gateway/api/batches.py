@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -13,12 +13,15 @@ from rest_framework.response import Response
 from gateway.api.faults import fault_of
 from gateway.api.headers import CONSISTENCY_TOKEN
 from gateway.api.operation import TenantAppView, operation
-from gateway.api.records import NewRecord, Record, RecordId
+from gateway.api.records import EXAMPLE, NewRecord, Record, RecordId
 from gateway.api.schema import ProblemDocument
 from gateway.api.shapes import Answer, Body, shaped
 from tenants.errors import CollectionNotFound
 from tenants.selectors import Caller
+from tenants.services import records
 from tenants.services.records import (
+    ANYTHING,
+    Expectation,
     RecordFault,
     RecordInput,
     RecordView,
@@ -28,12 +31,27 @@ from tenants.services.records import (
 from tenants.states import ApiScope
 
 MAX_RECORDS = 500
+MAX_VERSION = 2**31 - 1
 
 
 class NewRecords(Body):
     """Records to create: 1 to 500."""
 
     records: Annotated[list[NewRecord], Meta(min_length=1, max_length=MAX_RECORDS)]
+
+
+class RecordPut(Body):
+    """A whole record to put under its id. With `version`, only where it is in that version; 0: where there is none."""
+
+    id: RecordId
+    fields: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
+    version: Annotated[int, Meta(ge=0, le=MAX_VERSION)] | None = None
+
+
+class RecordPuts(Body):
+    """Records to put: 1 to 500, each id once."""
+
+    records: Annotated[list[RecordPut], Meta(min_length=1, max_length=MAX_RECORDS)]
 
 
 class RecordIds(Body):
@@ -77,6 +95,33 @@ class BatchCreate(TenantAppView):
         return Response(_results(found, 201, self.caller))
 
 
+class BatchPut(TenantAppView):
+    """/collections/{collection}/batch-put"""
+
+    @operation(
+        "putRecords",
+        body=RecordPuts,
+        answers={200: RecordResults},
+        scope=ApiScope.RECORDS_WRITE,
+        errors=(CollectionNotFound,),
+        answer_headers=(CONSISTENCY_TOKEN,),
+    )
+    def post(self, request: Request, collection: str, body: RecordPuts) -> Response:
+        """Put many records
+
+        Each stands for itself, and has the status 201 when it is new and 200 when it has replaced one.
+        """
+        given = [records.RecordPut(one.id, one.fields, _expected(one)) for one in body.records]
+        found = records.put_records(caller=self.caller, collection=collection, records=given)
+        return Response(
+            RecordResults(
+                results=[
+                    _result(item, 201 if _is_new(item) else 200, self.caller) for item in found
+                ]
+            )
+        )
+
+
 class BatchRead(TenantAppView):
     """/collections/{collection}/batch-read"""
 
@@ -101,6 +146,16 @@ def _results(
     found: Iterable[RecordView | RecordFault], status: int, caller: Caller
 ) -> RecordResults:
     return RecordResults(results=[_result(item, status, caller) for item in found])
+
+
+def _expected(put: RecordPut) -> Expectation:
+    if put.version is None:
+        return ANYTHING
+    return Expectation(version=put.version) if put.version else Expectation(exists=False)
+
+
+def _is_new(item: RecordView | RecordFault) -> bool:
+    return isinstance(item, RecordView) and item.version == 1
 
 
 def _result(item: RecordView | RecordFault, status: int, caller: Caller) -> RecordResult:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from math import inf
 from typing import Any, TypeVar
 
 from rest_framework.request import Request
@@ -15,10 +16,12 @@ from rest_framework.views import APIView
 
 from gateway.api.authentication import OperatorAuthentication, TenantAppAuthentication
 from gateway.api.bodies import check_path, read_body, read_query, refuse_body
+from gateway.api.headers import REPLICA_LAG
 from gateway.api.permissions import IsOperator, IsTenantApp
 from gateway.api.shapes import Answer, Body, Nothing
 from tenants.actor import Actor
 from tenants.selectors import Caller
+from tenants.selectors.lag import seconds_behind
 from tenants.states import ApiScope
 
 # How long a client may take to send a body and still be who they were when it began.
@@ -140,6 +143,15 @@ class TenantAppView(ApiView):
     def know_client(self, client: Caller) -> None:
         """A tenant's API key, as IsTenantApp has seen."""
         self.caller = client
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Say so where this Region's reader is far behind: what is answered may be that old."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if (seconds := seconds_behind()) is not None:
+            final[REPLICA_LAG] = "unknown" if seconds == inf else str(round(seconds))
+        return final
 
 
 class OperatorView(ApiView):

@@ -1,4 +1,4 @@
-"""Operations: how far a tenant's newest plan has come, and retrying a failed step."""
+"""Operations: how far a tenant's newest plan has come, and retrying a failed step. `plans.py` has all its plans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class OperationError(Answer):
 
 
 class KeyOperation(Answer):
-    """One step of a plan. Equal positions run in parallel; `run_region` is the Region whose worker runs it."""
+    """One step of a plan. Equal positions run in parallel; `run_region` is the Region whose worker runs it.
+
+    `done` and `total` count the rows that a long step works through, and are null for one that does a single thing."""
 
     id: UUID
     kind: str
@@ -39,17 +41,26 @@ class KeyOperation(Answer):
     next_attempt_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    done: int | None
+    total: int | None
 
 
 class Plan(Answer):
-    """The newest plan of a tenant, its steps in the order in which they run; `plan_id` is null where there is none."""
+    """A plan of a tenant, its steps in the order in which they run; `plan_id` is null where there is none.
+
+    `is_finished` says that nothing is left to do: every step is done, or was cancelled. A paused one waits until the
+    tenant is restored. `is_rolled_back` is a change that failed and was taken back: the step that failed is cancelled,
+    and its `error` is the reason."""
 
     plan_id: UUID | None
     plan: str
     done: int
     total: int
     failed: int
+    cancelled: int
+    paused: int
     is_finished: bool
+    is_rolled_back: bool
     operations: list[KeyOperation]
 
 

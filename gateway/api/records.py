@@ -1,4 +1,4 @@
-"""Records: create, read, list, change, delete, one at a time."""
+"""Records: create, put, read, list, change, delete, one at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.api.headers import (
     IF_NONE_MATCH,
     LOCATION,
     entity_tag,
-    expected_version,
+    expectation_of,
     is_unchanged,
 )
 from gateway.api.operation import TenantAppView, operation
@@ -36,6 +36,7 @@ from tenants.services.records import (
     create_record,
     delete_record,
     list_records,
+    put_record,
     read_record,
     update_record,
 )
@@ -51,6 +52,12 @@ class NewRecord(Body):
 
     fields: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
     id: RecordId | None = None
+
+
+class WholeRecord(Body):
+    """All fields of a record; what is not given it does not have."""
+
+    fields: Annotated[dict[str, Any], Meta(examples=[EXAMPLE])]
 
 
 class Changes(Body):
@@ -76,8 +83,17 @@ class Record(Answer):
     updated_at: datetime
 
 
+class RecordVersion(Answer):
+    """A record without its fields: what it takes to change it again."""
+
+    id: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
 class RecordPage(Answer):
-    """Records by id; `next` goes into `after`, and is null on the last page."""
+    """Records; `next` goes into `after`, and is null on the last page."""
 
     records: list[Record]
     next: str | None
@@ -140,9 +156,33 @@ class OneRecord(TenantAppView):
         return Response(shaped(view, Record), headers=headers)
 
     @operation(
+        "putRecord",
+        body=WholeRecord,
+        answers={200: Record, 201: Record},
+        scope=ApiScope.RECORDS_WRITE,
+        errors=(CollectionNotFound, VersionConflict, ValueNotUnique, ConditionInvalid),
+        request_headers=(IF_MATCH, IF_NONE_MATCH),
+        answer_headers=(ETAG, CONSISTENCY_TOKEN),
+    )
+    def put(self, request: Request, collection: str, record_id: str, body: WholeRecord) -> Response:
+        """Create a record, or put this one in its place
+
+        201 when it is new, 200 when it has replaced one. Sent again, it leaves the same fields in another version.
+        """
+        view = put_record(
+            caller=self.caller,
+            collection=collection,
+            record_id=record_id,
+            fields=body.fields,
+            expected=expectation_of(request, may_create=True),
+        )
+        status = 201 if view.version == 1 else 200
+        return Response(shaped(view, Record), status=status, headers={ETAG: entity_tag(view)})
+
+    @operation(
         "updateRecord",
         body=Changes,
-        answers={200: Record},
+        answers={200: RecordVersion},
         scope=ApiScope.RECORDS_WRITE,
         errors=(
             CollectionNotFound,
@@ -156,15 +196,19 @@ class OneRecord(TenantAppView):
         answer_headers=(ETAG, CONSISTENCY_TOKEN),
     )
     def patch(self, request: Request, collection: str, record_id: str, body: Changes) -> Response:
-        """Change fields of a record"""
+        """Change fields of a record
+
+        Nothing is answered but the new version. Of the sealed fields, only those are opened that share a classification
+        with one that changes: this Region must be allowed to decrypt those, and no others.
+        """
         view = update_record(
             caller=self.caller,
             collection=collection,
             record_id=record_id,
             fields=body.fields,
-            expected_version=expected_version(request),
+            expected=expectation_of(request),
         )
-        return Response(shaped(view, Record), headers={ETAG: entity_tag(view)})
+        return Response(shaped(view, RecordVersion), headers={ETAG: entity_tag(view)})
 
     @operation(
         "deleteRecord",
@@ -180,6 +224,6 @@ class OneRecord(TenantAppView):
             caller=self.caller,
             collection=collection,
             record_id=record_id,
-            expected_version=expected_version(request),
+            expected=expectation_of(request),
         )
         return Response(status=204)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-import orjson
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+
+_ENCODER = msgspec.json.Encoder()
 
 
 class JsonOnly(BaseContentNegotiation):
@@ -47,16 +47,4 @@ class JsonRenderer(BaseRenderer):
 
 def to_json(data: Any) -> bytes:
     """UTF-8 JSON of shapes, mappings, lists, texts, numbers, UUIDs, times (RFC 3339, UTC as `Z`) and bytes (base64)."""
-    return orjson.dumps(data, default=_shape, option=orjson.OPT_UTC_Z)
-
-
-def _shape(value: Any) -> dict[str, Any] | str:
-    if isinstance(value, bytes):
-        return b2a_base64(value, newline=False).decode("ascii")
-    if isinstance(value, msgspec.Struct):
-        return {
-            name: item
-            for name, item in msgspec.structs.asdict(value).items()
-            if item is not msgspec.UNSET
-        }
-    raise TypeError(f"{type(value).__name__} has no JSON form.")
+    return _ENCODER.encode(data)

@@ -44,6 +44,7 @@ OF_TENANT_APPS = (
     ConsistencyTokenInvalid,
     tenants.TenantNotActive,
     tenants.RegionNotAllowed,
+    tenants.RegionNotReady,
     crypto.KeyUnavailable,
     crypto.KeyAccessDenied,
     crypto.KeyUnusable,

@@ -19,9 +19,9 @@ class Permission(StrEnum):
     """What a page may demand. Templates ask `{% if "keys" in can %}`."""
 
     SIGNED_IN = "signed-in"  # a page that concerns no tenant
-    FLEET = "fleet"  # onboard tenants, retry operations
+    FLEET = "fleet"  # onboard tenants, change their Regions, retry and cancel, decide on keys without an owner
     VIEW = "view"  # see one tenant
-    KEYS = "keys"  # change Region rules, verify
+    KEYS = "keys"  # change Region rules, verify, repair, rotate, revoke, end the tenant
     API_KEYS = "api-keys"  # issue and revoke
     MEMBERS = "members"  # add and remove
 

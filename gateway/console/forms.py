@@ -9,8 +9,9 @@ from typing import Any
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
+from gateway.console.labels import PLACES, SCOPES
 from gateway.console.overview import EVERY_CLASS
-from gateway.console.words import MEMBER_ROLE, PLACES, SCOPES, plain
+from gateway.console.words import MEMBER_ROLE, plain
 from tenants.errors import InputInvalid
 from tenants.selectors import RuleView
 from tenants.services.onboarding import RegionRuleInput

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.console.words import PLANS, plain
+from gateway.console.labels import PLANS
+from gateway.console.words import plain
 from tenants.selectors import OperationView, Progress, RegionalKeyView, RuleView, TenantView
 
 EVERY_CLASS = "*"
+_STOPPED = {"revoked": "revoked", "offboarding": "leaving", "retired": "gone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,23 @@ def sentence(tenant: TenantView, rows: Sequence[RegionRow], progress: Progress) 
         return Sentence(
             "bad", "alert", f"{plan} has stopped in {failed}: a step failed and needs a retry."
         )
-    if progress.done < progress.total:
+    if tenant.state in _STOPPED:
+        return Sentence(
+            "warn", "lock", f"{tenant.name} is {_STOPPED[tenant.state]}: its requests are refused."
+        )
+    if progress.total and not progress.is_finished:
         return Sentence(
             "busy",
             "cycle",
             f"{plan} is under way: {progress.done} of {progress.total} steps are done.",
         )
     if tenant.state != "active":
-        return Sentence("warn", "lock", f"{tenant.name} is {tenant.state}: requests are refused.")
+        return Sentence("warn", "lock", f"{tenant.name} is not active: its requests are refused.")
+    return _of_keys(rows)
+
+
+def _of_keys(rows: Sequence[RegionRow]) -> Sentence:
+    """Of an active tenant with which nothing is going on."""
     unsound = _names([row.region for row in rows if not row.is_sound])
     if unsound:
         return Sentence(

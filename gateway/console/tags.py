@@ -9,7 +9,17 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from gateway.console.words import PLACES, PLANS, SCOPES, STEPS, plain, word_for
+from gateway.console.labels import (
+    ACTIONS,
+    DRIFTS,
+    PLACES,
+    PLANS,
+    PURPOSES,
+    SCOPES,
+    STEPS,
+    TIERS,
+)
+from gateway.console.words import plain, word_for
 from tenants.request import request_id as current_request_id
 
 register = template.Library()
@@ -108,6 +118,48 @@ def step(kind: str) -> str:
 def plan(kind: str) -> str:
     """Why a plan was made."""
     return PLANS.get(kind) or plain(kind)
+
+
+@register.filter
+def action(name: str) -> str:
+    """What an audit event says was done."""
+    return ACTIONS.get(name) or plain(name)
+
+
+@register.filter
+def drift(what: str) -> str:
+    """What of a key differs from what it should be."""
+    return DRIFTS.get(what) or plain(what)
+
+
+@register.filter
+def tier(name: str) -> str:
+    """Whose key a tenant uses."""
+    return TIERS.get(name) or plain(name)
+
+
+@register.filter
+def purpose(name: str) -> str:
+    """What a data key seals."""
+    return PURPOSES.get(name) or plain(name)
+
+
+@register.filter
+def counted(number: int) -> str:
+    """A number of rows with its thousands set apart."""
+    return f"{number:,}"
+
+
+@register.filter
+def key_of(arn: str) -> str:
+    """The id of the key that an ARN names."""
+    return arn.rpartition("/")[2]
+
+
+@register.filter
+def region_of(arn: str) -> str:
+    """The Region of an ARN."""
+    return (arn.split(":") + [""] * 4)[3]
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""The words that the console shows for states, roles, steps and Regions: label, tone, icon and meaning of each.
+"""The words that the console shows for states and roles: label, tone, icon and meaning of each.
 
 A tone is one of ok, busy, warn, bad, idle; it colours the badge, and the icon says the same without colour.
 """
@@ -26,8 +26,13 @@ TENANT: Mapping[str, Word] = {
     "active": Word(
         "Active", "ok", "check", "Its key is verified in every Region; requests are served."
     ),
-    "revoked": Word("Revoked", "bad", "lock", "Decryption is stopped in every Region."),
-    "retired": Word("Retired", "idle", "minus", "The tenant has left; its key is gone or going."),
+    "revoked": Word(
+        "Revoked", "bad", "lock", "Every use of its keys is stopped until it is restored."
+    ),
+    "offboarding": Word(
+        "Leaving", "bad", "trash", "Its end is approved: its keys wait to be deleted for good."
+    ),
+    "retired": Word("Retired", "idle", "minus", "The tenant has left; its keys and rows are gone."),
 }
 
 # KMS's own names; https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
@@ -76,9 +81,68 @@ OPERATION: Mapping[str, Word] = {
         "Due", "busy", "clock", "Waits for a worker of its Region, or for its next attempt."
     ),
     "running": Word("Running", "busy", "cycle", "A worker is on it."),
+    "paused": Word("Paused", "warn", "pause", "Waits until its revoked tenant is restored."),
     "done": Word("Done", "ok", "check", "Finished; running it again would change nothing."),
     "failed": Word("Failed", "bad", "alert", "Stopped the plan; needs a person, then Retry."),
     "cancelled": Word("Cancelled", "idle", "minus", "Not needed any more."),
+}
+
+PLAN: Mapping[str, Word] = {
+    "running": Word("Under way", "busy", "cycle", "Workers are at its steps."),
+    "waiting": Word("Waiting", "idle", "clock", "Its next step waits for its time."),
+    "failed": Word("Stopped", "bad", "alert", "A step failed and needs a retry."),
+    "paused": Word("Paused", "warn", "pause", "Goes on when the tenant is restored."),
+    "done": Word("Done", "ok", "check", "Every step is done."),
+    "cancelled": Word("Cancelled", "idle", "minus", "What was left of it was cancelled."),
+    "rolled_back": Word(
+        "Taken back", "warn", "cycle", "A step failed, and what the plan had changed is restored."
+    ),
+}
+
+REFUSAL: Mapping[str, Word] = {
+    "planned": Word("Not reached yet", "busy", "clock", "Nothing is known of this Region yet."),
+    "disabled": Word("Key disabled", "busy", "pause", "KMS took the order; not proven yet."),
+    "proven": Word(
+        "Proven", "ok", "check", "The gateways refuse, and KMS refuses the gateway's role."
+    ),
+    "gateways_only": Word(
+        "Gateways refuse",
+        "warn",
+        "alert",
+        "The gateways refuse; the key is the tenant's own to disable.",
+    ),
+    "failed": Word("Failed", "bad", "alert", "A step stopped here: somebody must look."),
+}
+
+OFFBOARDING: Mapping[str, Word] = {
+    "requested": Word("Requested", "warn", "clock", "Waits for the approval of a second person."),
+    "approved": Word("Approved", "bad", "trash", "Under way; it can be called off until the end."),
+    "cancelled": Word("Called off", "idle", "minus", "Somebody has called it off."),
+    "done": Word("Done", "idle", "check", "The keys are gone, and the certificate is signed."),
+}
+
+SEVERITY: Mapping[str, Word] = {
+    "critical": Word(
+        "Critical", "bad", "alert", "Somebody may do more than they should, or the key is at risk."
+    ),
+    "high": Word(
+        "High", "warn", "alert", "Somebody may do less, or is led to another key than the tenant's."
+    ),
+    "low": Word("Low", "idle", "info", "Nothing works differently."),
+}
+
+DECISION: Mapping[str, Word] = {
+    "": Word("Open", "warn", "clock", "Nobody has decided yet what becomes of this key."),
+    "adopted": Word("Adopted", "ok", "check", "The step that had lost it goes on with it."),
+    "scheduled": Word("To be deleted", "bad", "trash", "KMS deletes it after 30 days."),
+    "gone": Word("Gone", "idle", "minus", "It found its owner, or KMS has deleted it."),
+}
+
+LAG: Mapping[str, Word] = {
+    "current": Word("Current", "ok", "check", "Its reader shows what the writer wrote."),
+    "behind": Word("Behind", "warn", "clock", "Its reader shows an older state than the writer's."),
+    "silent": Word("Silent", "bad", "alert", "Its worker has not reported for too long."),
+    "unknown": Word("Not measured", "idle", "dash", "No worker of this Region has reported yet."),
 }
 
 API_KEY: Mapping[str, Word] = {
@@ -97,8 +161,15 @@ KEY_ROLE: Mapping[str, Word] = {
 }
 
 MEMBER_ROLE: Mapping[str, Word] = {
-    "owner": Word("Owner", "idle", "user", "Region rules, verification, API keys and members."),
-    "key_admin": Word("Key admin", "idle", "key", "Region rules and verification."),
+    "owner": Word(
+        "Owner", "idle", "user", "Everything that a key admin may, API keys and members."
+    ),
+    "key_admin": Word(
+        "Key admin",
+        "idle",
+        "key",
+        "Region rules, rotation and repair, revoking and ending the tenant.",
+    ),
     "developer": Word("Developer", "idle", "user", "API keys."),
     "auditor": Word("Auditor", "idle", "list", "Reads everything, changes nothing."),
 }
@@ -107,7 +178,13 @@ WORDS: Mapping[str, Mapping[str, Word]] = {
     "tenant": TENANT,
     "key": KEY,
     "policy": POLICY,
+    "plan": PLAN,
     "operation": OPERATION,
+    "refusal": REFUSAL,
+    "offboarding": OFFBOARDING,
+    "severity": SEVERITY,
+    "decision": DECISION,
+    "lag": LAG,
     "api-key": API_KEY,
     "key-role": KEY_ROLE,
     "role": MEMBER_ROLE,
@@ -117,57 +194,16 @@ TITLES: Mapping[str, str] = {
     "tenant": "Tenant",
     "key": "KMS key state",
     "policy": "Key policy",
+    "plan": "Plan",
     "operation": "Step of a plan",
+    "refusal": "Revocation in a Region",
+    "offboarding": "End of a tenant",
+    "severity": "Drift of a key",
+    "decision": "Key without an owner",
+    "lag": "Database of a Region",
     "api-key": "API key",
     "key-role": "Role of a regional key",
     "role": "Role of a member",
-}
-
-STEPS: Mapping[str, str] = {
-    "create_primary_key": "Create the multi-Region key",
-    "replicate_key": "Replicate it",
-    "await_enabled": "Wait until KMS has enabled it",
-    "apply_key_policy": "Apply the key policy",
-    "publish_key": "Publish alias and ARN",
-    "seal_canary": "Seal a canary",
-    "verify_key": "Prove the key with the canary",
-    "activate_tenant": "Activate the tenant",
-}
-
-PLANS: Mapping[str, str] = {
-    "onboarding": "Onboarding",
-    "rule_change": "Rule change",
-    "verification": "Verification",
-}
-
-SCOPES: Mapping[str, str] = {
-    "collections:write": "Define collections and their fields",
-    "records:read": "Read records, which decrypts",
-    "records:write": "Create, update and delete records",
-    "records:search": "Find records by a searchable field",
-    "values:encrypt": "Encrypt values that the app keeps itself",
-    "values:decrypt": "Decrypt values that the app keeps itself",
-}
-
-PLACES: Mapping[str, str] = {
-    "us-east-1": "N. Virginia",
-    "us-east-2": "Ohio",
-    "us-west-1": "N. California",
-    "us-west-2": "Oregon",
-    "ca-central-1": "Canada",
-    "sa-east-1": "São Paulo",
-    "eu-west-1": "Ireland",
-    "eu-west-2": "London",
-    "eu-west-3": "Paris",
-    "eu-central-1": "Frankfurt",
-    "eu-central-2": "Zurich",
-    "eu-north-1": "Stockholm",
-    "eu-south-1": "Milan",
-    "ap-south-1": "Mumbai",
-    "ap-southeast-1": "Singapore",
-    "ap-southeast-2": "Sydney",
-    "ap-northeast-1": "Tokyo",
-    "ap-northeast-2": "Seoul",
 }
 
 _ACRONYMS = frozenset({"api", "arn", "kms"})

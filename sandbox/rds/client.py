@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.errors import SandboxError
 from sandbox.identities import DATABASE_ADMIN, access_key
-from sandbox.layout import REGIONS, Home
+from sandbox.layout import GLOBAL_CLUSTER, REGIONS, Home
 from sandbox.ports import Ports
-from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn
+from sandbox.rds.description import cluster_arn
 
 _PATIENCE = 180.0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from sandbox.layout import ACCOUNT, REGIONS, Home
+from sandbox.layout import ACCOUNT, GLOBAL_CLUSTER, REGIONS, Home
 from sandbox.ports import Ports
 from sandbox.postgres.configuration import DATABASE
 from sandbox.postgres.roles import connect
@@ -18,7 +18,6 @@ from sandbox.postgres.writer import find_writer
 from sandbox.rds.change import Change
 from sandbox.supervision import find_states
 
-GLOBAL_CLUSTER = "mrk-gateway"
 ENGINE = "aurora-postgresql"
 
 _STATUS = {"RUNNING": "available", "STARTING": "starting", "BACKOFF": "starting"}

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.kms.errors import Refusal
-from sandbox.layout import REGIONS, Home
+from sandbox.layout import GLOBAL_CLUSTER, REGIONS, Home
 from sandbox.ports import Ports
 from sandbox.postgres.binaries import find_binaries
 from sandbox.postgres.failover import running
 from sandbox.postgres.writer import find_writer
 from sandbox.rds.change import Changes, ChangeUnderWay
 from sandbox.rds.description import (
-    GLOBAL_CLUSTER,
     cluster_id,
     describe_cluster,
     describe_global_cluster,

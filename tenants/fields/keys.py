@@ -20,7 +20,7 @@ from django.conf import settings
 from crypto.blind_index import IndexKey
 from crypto.context import EncryptionContext, Purpose
 from crypto.envelope import Envelope
-from crypto.errors import KeyAccessDenied
+from crypto.errors import DecryptionFailed, KeyAccessDenied, KeyReplaced
 from crypto.keyring import TenantKeyRef
 from tenants.errors import RegionNotAllowed
 from tenants.fields.ambient import tenant_id
@@ -30,6 +30,7 @@ from tenants.fields.transactions import in_transaction, refuse_in_transaction
 from tenants.selectors import Caller
 from tenants.selectors.in_process import get_in_process_caller
 from tenants.services.regions import check_region
+from tenants.states import TenantState
 
 T = TypeVar("T")
 # A revocation or a changed rule counts after this many seconds at most, the reader's lag aside. Inside of a
@@ -62,7 +63,8 @@ class FieldKeys:
     ) -> None:
         """`find_caller` asks the registry about a tenant."""
         self._envelopes = envelopes
-        self._callers = _Callers(find_caller, monotonic)
+        self._find_caller = find_caller
+        self._callers = _Callers(self._found, monotonic)
 
     def seal(self, plaintext: Plaintext, tenant: UUID, classification: str) -> bytes:
         """One Encryption SDK message, purpose `value`."""
@@ -117,6 +119,14 @@ class FieldKeys:
         self._envelopes.forget()
         self._callers.forget()
 
+    def _found(self, tenant: UUID) -> Caller:
+        """What the registry says. A tenant that is not served leaves no plaintext data key behind."""
+        caller = self._find_caller(tenant)
+        if caller.key is not None and caller.state != TenantState.ACTIVE:
+            for envelope in self._envelopes.live():
+                envelope.forget(caller.key.tenant, caller.key.epoch)
+        return caller
+
     def _ask(
         self, tenant: UUID, call: Callable[[Envelope, Caller], T], again: Callable[[], object]
     ) -> T:
@@ -124,11 +134,22 @@ class FieldKeys:
         while not in_transaction():
             # Not ours: another thread, in a transaction, was first to look for the key, and this one waited for it.
             with suppress(KeyNotPrepared):
-                return call(self._envelopes.live()[0], self._callers.get(tenant))
+                return self._ask_anew(tenant, call)
         for envelope in self._envelopes.live():
             with suppress(KeyNotPrepared):
                 return call(envelope, self._callers.get(tenant))
         raise KeyNotPrepared(missing=[again])
+
+    def _ask_anew(self, tenant: UUID, call: Callable[[Envelope, Caller], T]) -> T:
+        """Where a message is under a key that is not known here, the tenant may have moved to it just now."""
+        caller = self._callers.get(tenant)
+        try:
+            return call(self._envelopes.live()[0], caller)
+        except (DecryptionFailed, KeyReplaced):
+            now = self._callers.renew(tenant)
+            if _epoch(now) == _epoch(caller):
+                raise
+        return call(self._envelopes.live()[0], now)
 
 
 class _Callers:
@@ -149,6 +170,11 @@ class _Callers:
             age = now - read_at
             if age < FRESH_SECONDS or (age < cache_seconds() and in_transaction()):
                 return caller
+        return self.renew(tenant)
+
+    def renew(self, tenant: UUID) -> Caller:
+        """The same, asked now."""
+        now = self._monotonic()
         refuse_in_transaction()
         found = self._find(tenant)
         with self._lock:
@@ -162,6 +188,10 @@ class _Callers:
         """Ask about every tenant anew."""
         with self._lock:
             self._seen.clear()
+
+
+def _epoch(caller: Caller) -> int:
+    return caller.key.epoch if caller.key else 0
 
 
 def _usable(caller: Caller, classification: str, *, sealing: bool = False) -> TenantKeyRef:

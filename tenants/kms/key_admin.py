@@ -35,7 +35,8 @@ class KeyDescription:
     """What KMS says of one key in one Region. `state` is KMS's KeyState: Enabled, Disabled, Creating and so on.
 
     `primary_region` is where the primary is, `replica_regions` where its replicas are; a key of a single Region has
-    neither. `deletion_date` is set while it is pending deletion; `key_material_id` names the current key material.
+    neither. `created_at` is when it was made there, `deletion_date` is set while it is pending deletion, and
+    `key_material_id` names the current key material.
     """
 
     arn: KeyArn
@@ -45,15 +46,28 @@ class KeyDescription:
     replica_regions: tuple[str, ...] = ()
     deletion_date: datetime | None = None
     key_material_id: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The yearly rotation of a key, which all its related keys share. `period_days` is 90 to 2560."""
+    """The automatic rotation of a key, which all its related keys share. `period_days` is 90 to 2560.
+
+    `on_demand_since` is set while KMS works on a rotation on demand, which may take a moment.
+    """
 
     enabled: bool
     period_days: int = 365
     next_at: datetime | None = None
+    on_demand_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedKeys:
+    """Keys with all their tags, and the token of the next page, empty on the last."""
+
+    keys: Mapping[KeyArn, Mapping[str, str]]
+    next_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +81,13 @@ class KeyMaterial:
 
 
 class KmsKeyAdmin:
-    """Administration of keys. `clients` decide endpoint and credentials; each method names its Region."""
+    """Administration of keys. `clients` decide endpoint and credentials; each method names its Region.
 
-    def __init__(self, clients: KmsClients) -> None:
+    In the audit plane only what reads of a key is allowed."""
+
+    def __init__(self, clients: KmsClients, plane: Plane = Plane.ADMIN) -> None:
         self._clients = clients
+        self._plane = plane
 
     def create_primary_key(
         self, *, region: str, policy: str, tags: Tags, description: str
@@ -83,7 +100,7 @@ class KmsKeyAdmin:
             answer = self._kms(region).create_key(
                 MultiRegion=True, Policy=policy, Description=description, Tags=_tags(tags)
             )
-        return _description(answer["KeyMetadata"])
+        return described(answer["KeyMetadata"])
 
     def replicate_key(
         self, *, primary: KeyArn, region: str, policy: str, tags: Tags, description: str
@@ -100,13 +117,13 @@ class KmsKeyAdmin:
                 Description=description,
                 Tags=_tags(tags),
             )
-        return _description(answer["ReplicaKeyMetadata"])
+        return described(answer["ReplicaKeyMetadata"])
 
     def describe_key(self, arn: KeyArn) -> KeyDescription:
         """State and role of the key in the Region of its ARN; raises `KeyNotFound`."""
         with translated("kms:DescribeKey", arn.region):
             answer = self._kms(arn.region).describe_key(KeyId=str(arn))
-        return _description(answer["KeyMetadata"])
+        return described(answer["KeyMetadata"])
 
     def list_keys_by_tag(self, *, region: str, tag: str, value: str) -> tuple[KeyArn, ...]:
         """All keys of that Region which carry the tag, from the Resource Groups Tagging API.
@@ -121,12 +138,37 @@ class KmsKeyAdmin:
             items = [item for page in pages for item in page["ResourceTagMappingList"]]
         return tuple(KeyArn.parse(item["ResourceARN"]) for item in items)
 
+    def get_tagged_keys(self, *, region: str, tag: str, value: str, token: str = "") -> TaggedKeys:
+        """A page of the keys of that Region which carry the tag; `token` is that of the page before, good for some
+        minutes. From the same index as `list_keys_by_tag`."""
+        with translated("tag:GetResources", region):
+            answer = self._clients.tagging(region).get_resources(
+                TagFilters=[{"Key": tag, "Values": [value]}],
+                ResourceTypeFilters=["kms:key"],
+                PaginationToken=token,
+            )
+        found = answer["ResourceTagMappingList"]
+        keys = {
+            KeyArn.parse(each["ResourceARN"]): {tag["Key"]: tag["Value"] for tag in each["Tags"]}
+            for each in found
+        }
+        return TaggedKeys(keys, answer.get("PaginationToken", ""))
+
     def find_key_by_tag(self, *, region: str, tag: str, value: str) -> KeyArn | None:
         """The one key with that tag, or None. Two are an orphan and its twin: `KeyAlreadyExists`, never a guess."""
         found = self.list_keys_by_tag(region=region, tag=tag, value=value)
         if len(found) > 1:
             raise KeyAlreadyExists(f"{len(found)} keys in {region} carry the tag {tag}={value}.")
         return found[0] if found else None
+
+    def find_key_by_alias(self, *, region: str, alias: str) -> KeyArn | None:
+        """The key to which the alias of that Region leads, or None."""
+        try:
+            with translated("kms:DescribeKey", region):
+                answer = self._kms(region).describe_key(KeyId=alias)
+        except KeyNotFound:
+            return None
+        return KeyArn.parse(answer["KeyMetadata"]["Arn"])
 
     def get_key_policy(self, arn: KeyArn) -> str:
         """The key policy document of that Region, as KMS renders it."""
@@ -234,6 +276,7 @@ class KmsKeyAdmin:
             answer["KeyRotationEnabled"],
             answer.get("RotationPeriodInDays", 365),
             answer.get("NextRotationDate"),
+            answer.get("OnDemandRotationStartDate"),
         )
 
     def rotate_now(self, arn: KeyArn) -> None:
@@ -255,14 +298,15 @@ class KmsKeyAdmin:
             return tuple(_material(each) for page in pages for each in page["Rotations"])
 
     def _kms(self, region: str) -> KMSClient:
-        return self._clients.kms(region, Plane.ADMIN)
+        return self._clients.kms(region, self._plane)
 
 
 def _tags(tags: Tags) -> list[TagTypeDef]:
     return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
 
 
-def _description(metadata: KeyMetadataTypeDef) -> KeyDescription:
+def described(metadata: KeyMetadataTypeDef) -> KeyDescription:
+    """What an answer with the key's metadata says of it."""
     related = metadata.get("MultiRegionConfiguration", {})
     return KeyDescription(
         arn=KeyArn.parse(metadata["Arn"]),
@@ -272,6 +316,7 @@ def _description(metadata: KeyMetadataTypeDef) -> KeyDescription:
         replica_regions=tuple(sorted(each["Region"] for each in related.get("ReplicaKeys", []))),
         deletion_date=metadata.get("DeletionDate"),
         key_material_id=metadata.get("CurrentKeyMaterialId", ""),
+        created_at=metadata.get("CreationDate"),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -38,22 +38,40 @@ def refused(error: TenantError) -> CommandError:
     return CommandError("\n".join(lines))
 
 
+def add_plan_arguments(parser: CommandParser) -> None:
+    """`--wait`, `--timeout`, `--dry-run` and `--json` of a command that starts a plan."""
+    parser.add_argument("--wait", action="store_true", help="wait until the plan is finished")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds to wait at most")
+    parser.add_argument("--dry-run", action="store_true", help="show and change nothing")
+    parser.add_argument("--json", action="store_true", help="answer in JSON")
+
+
+def confirm(slug: str, verb: str, *, yes: bool) -> None:
+    """Ask for the slug to be typed once more, unless `yes`. Raises `CommandError` for anything else."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError("Nobody can be asked here: add --yes.")
+    if input(f"{verb} {slug}? Type the slug: ").strip() != slug:
+        raise CommandError("That is another slug. Nothing was changed.")
+
+
 def exit_code(plan: Plan) -> int:
-    """0 for a finished plan, FAILED for one that stopped, UNFINISHED for one that is under way."""
-    if plan.is_finished:
-        return 0
-    return FAILED if plan.failed else UNFINISHED
+    """0 for a plan that is done, FAILED for one that stopped or was cancelled, UNFINISHED for one under way."""
+    if plan.failed or plan.cancelled:
+        return FAILED
+    return 0 if plan.is_finished else UNFINISHED
 
 
 def wait_for(tenant: TenantView, seconds: float) -> Plan:
-    """Show the newest plan's progress until it is finished, has failed, or the time is over."""
+    """Show the newest plan's progress until it is done or cancelled, has failed, or the time is over."""
     deadline = time.monotonic() + seconds
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         line = bar.add_task(tenant.slug, total=None)
         while True:
             plan = get_progress(tenant.id)
-            bar.update(line, completed=plan.done, total=plan.total, description=_doing(plan))
+            bar.update(line, completed=plan.done, total=plan.total, description=doing(plan))
             if plan.is_finished or plan.failed or time.monotonic() > deadline:
                 return plan
             time.sleep(_POLL_SECONDS)
@@ -65,21 +83,35 @@ def as_json(tenant: TenantView) -> str:
     document: dict[str, Any] = {
         "tenant": asdict(tenant),
         "keys": [asdict(key) for key in list_regional_keys(tenant.id)],
-        "plan": asdict(plan) | {"is_finished": plan.is_finished},
+        "plan": _plan(plan),
     }
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def plan_as_json(plan: Plan) -> str:
+    """One plan as a JSON document."""
+    return orjson.dumps(_plan(plan), option=orjson.OPT_INDENT_2).decode()
 
 
 def as_text(tenant: TenantView) -> str:
     """The same for people."""
     plan = get_progress(tenant.id)
+    others = [
+        f", {count} {word}"
+        for word, count in (("cancelled", plan.cancelled), ("paused", plan.paused))
+        if count
+    ]
+    if plan.is_rolled_back:
+        others.append(", the change was taken back")
     lines = [
         f"{tenant.slug} ({tenant.name}): {tenant.state}, {plan.done} of {plan.total} steps of its {plan.plan}"
+        + "".join(others)
     ]
     for key in list_regional_keys(tenant.id):
         policy = "policy in force" if key.policy_in_force else "policy not in force"
+        gone = f"  deleted on {key.deletion_date:%Y-%m-%d}" if key.deletion_date else ""
         lines.append(
-            f"  {key.region}  {key.role}  {key.key_state or '-'}  {policy}  {key.arn or '-'}"
+            f"  {key.region}  {key.role}  {key.key_state or '-'}  {policy}  {key.arn or '-'}{gone}"
         )
     for step in plan.operations:
         if step.error:
@@ -95,10 +127,18 @@ def end(plan: Plan) -> None:
         sys.exit(code)
 
 
-def _doing(plan: Plan) -> str:
+def _plan(plan: Plan) -> dict[str, Any]:
+    return asdict(plan) | {"is_finished": plan.is_finished, "is_rolled_back": plan.is_rolled_back}
+
+
+def doing(plan: Plan) -> str:
     running = [
         step
         for step in plan.operations
         if step.state in (OperationState.DUE, OperationState.RUNNING)
     ]
-    return f"{running[0].kind} {running[0].region}" if running else plan.plan
+    if not running:
+        return plan.plan
+    first = running[0]
+    rows = f" {first.done:,} of {first.total:,}" if first.done is not None and first.total else ""
+    return f"{first.kind} {first.region}{rows}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .accounts import ApiKey, Member, OperatorKey, User
 from .audit import AuditEvent
 from .data_keys import DataKey
-from .fleet import CallBudget, OrphanKey, WriterEpoch
+from .failover import WriterCanary, WriterMove
+from .fleet import CallBudget, OrphanKey, RegionStatus, WriterEpoch
 from .keys import PreviousKey, RegionalKey, RegionRule, TenantKey
 from .offboarding import Offboarding
 from .operations import KeyOperation
@@ -27,10 +28,13 @@ __all__ = [
     "PreviousKey",
     "Record",
     "RegionRule",
+    "RegionStatus",
     "RegionalKey",
     "SealedPart",
     "Tenant",
     "TenantKey",
     "User",
+    "WriterCanary",
     "WriterEpoch",
+    "WriterMove",
 ]

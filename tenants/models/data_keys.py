@@ -35,3 +35,5 @@ class DataKey(TenantRow):
                 condition=models.Q(state__in=DataKeyState.values), name="data_key_state_known"
             ),
         ]
+        # Whether anything is under a key that is to be deleted, whoever's it is.
+        indexes = [models.Index(fields=["key_arn"], name="data_key_by_key_arn")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 
 from tenants.models.base import new_id
 
@@ -36,14 +37,26 @@ class OrphanKey(models.Model):
 
 class WriterEpoch(models.Model):
     """One row: how many times the writer has moved. It is counted up on the new writer, so that whoever has seen the
-    new one refuses an old writer that comes back and still takes writes."""
+    new one refuses an old writer that comes back and still takes writes.
+
+    `beat_at` is set to the writer's time every few seconds: by it each Region knows how old what its reader shows is,
+    a replication that stands still included."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.PositiveIntegerField(default=1)
     region = models.CharField(max_length=32, blank=True)
-    changed_at = models.DateTimeField(auto_now=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+    beat_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(id=1), name="writer_epoch_one_row"),
         ]
+
+
+class RegionStatus(models.Model):
+    """What a Region's worker last said of it: how many seconds its reader was behind, and when that was."""
+
+    region = models.CharField(max_length=32, primary_key=True)
+    behind_seconds = models.FloatField()
+    measured_at = models.DateTimeField()

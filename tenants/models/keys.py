@@ -47,6 +47,7 @@ class TenantKey(TenantRow):
                 condition=models.Q(pool__isnull=False),
                 name="tenant_key_by_pool",
             ),
+            models.Index(fields=["key_id"], name="tenant_key_by_key_id"),
         ]
 
 
@@ -78,6 +79,14 @@ class RegionalKey(TenantRow):
                 condition=models.Q(role__in=KeyRole.values), name="regional_key_role_known"
             ),
         ]
+        indexes = [
+            models.Index(
+                models.F("region"),
+                models.F("checked_at").asc(nulls_first=True),
+                name="regional_key_by_check",
+            ),
+            models.Index(fields=["arn"], name="regional_key_by_arn"),
+        ]
 
 
 class PreviousKey(TenantRow):
@@ -95,6 +104,7 @@ class PreviousKey(TenantRow):
                 condition=models.Q(tier__in=KeyTier.values), name="previous_key_tier_known"
             ),
         ]
+        indexes = [models.Index(fields=["arn"], name="previous_key_by_arn")]
 
 
 class RegionRule(TenantRow):

@@ -55,4 +55,17 @@ class KeyOperation(TenantRow):
                 condition=models.Q(state__in=[OperationState.DUE, OperationState.RUNNING]),
                 name="key_operation_due",
             ),
+            # What operators look at, of all tenants: it stays small, however much was done before.
+            models.Index(
+                fields=["state"],
+                condition=models.Q(
+                    state__in=[
+                        OperationState.FAILED,
+                        OperationState.RUNNING,
+                        OperationState.DUE,
+                        OperationState.PAUSED,
+                    ]
+                ),
+                name="key_operation_unfinished",
+            ),
         ]

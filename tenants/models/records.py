@@ -93,7 +93,9 @@ class BlindIndexEntry(models.Model):
             ),
         ]
         indexes = [
+            # With the record behind it: search goes through the records of one token page by page.
             models.Index(
-                fields=["tenant", "collection_id", "field", "token"], name="blind_index_by_token"
+                fields=["tenant", "collection_id", "field", "token", "record"],
+                name="blind_index_of_token",
             ),
         ]

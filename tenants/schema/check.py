@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,16 +33,22 @@ class CheckedFields:
     terms: list[SearchTerm] = dataclasses.field(default_factory=list)
     emptied: frozenset[str] = frozenset()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All fields that were given."""
+        sealed = (name for part in self.sealed.values() for name in part)
+        return self.emptied.union(self.clear, sealed)
+
 
 class Schema:
     """A compiled schema. Immutable, so one serves all threads."""
 
-    __slots__ = ("_required", "classifications", "fields")
+    __slots__ = ("_required", "fields", "parts")
 
     def __init__(self, fields: tuple[Field, ...]) -> None:
         """`fields` in the order of the document, each name once."""
         self.fields: Mapping[str, Field] = {field.name: field for field in fields}
-        self.classifications = frozenset(field.classification for field in fields if field.sealed)
+        self.parts: Mapping[str, frozenset[str]] = _parts(fields)
         self._required = tuple(field.name for field in fields if field.required)
 
     def as_document(self) -> dict[str, JsonValue]:
@@ -88,13 +94,18 @@ class Schema:
                 shown[name] = source[name]
         return shown
 
-    def lacks_required(self, sealed: Mapping[str, Mapping[str, JsonValue]]) -> bool:
-        """Whether a required sealed field is missing: no write of ours leaves it out, so its part was taken away."""
+    def lacks_required(
+        self, sealed: Mapping[str, Mapping[str, JsonValue]], classifications: Collection[str]
+    ) -> bool:
+        """Whether a required field of these classifications is missing: no write of ours leaves it out, so its part was
+        taken away."""
+        if not self._required:
+            return False
         required = (self.fields[name] for name in self._required)
         return any(
             field.name not in sealed.get(field.classification, {})
             for field in required
-            if field.sealed
+            if field.classification in classifications
         )
 
     def _sort(self, name: str, value: JsonValue, checked: CheckedFields) -> None:
@@ -112,9 +123,18 @@ class Schema:
             checked.terms.append(SearchTerm(name, text, field.unique))
 
 
-def check_size(fields: Mapping[str, JsonValue]) -> None:
-    """Raise `InputInvalid` where the fields of one record are larger than it may hold."""
-    if len(orjson.dumps(dict(fields))) > MAX_RECORD_BYTES:
+def _parts(fields: tuple[Field, ...]) -> dict[str, frozenset[str]]:
+    """The names of the sealed fields by classification."""
+    parts: dict[str, set[str]] = {}
+    for field in fields:
+        if field.sealed:
+            parts.setdefault(field.classification, set()).add(field.name)
+    return {name: frozenset(names) for name, names in parts.items()}
+
+
+def check_size(fields: Mapping[str, JsonValue], *, beside: int = 0) -> None:
+    """Raise `InputInvalid` where the fields of one record, with the bytes beside them, are larger than it may hold."""
+    if len(orjson.dumps(dict(fields))) + beside > MAX_RECORD_BYTES:
         raise InputInvalid(
             "The record is too large.",
             [("/fields", f"must have at most {MAX_RECORD_BYTES} bytes as JSON")],

@@ -21,6 +21,11 @@ def to_jsonb(fields: dict[str, JsonValue]) -> str:
     return orjson.dumps({name: _written(value) for name, value in fields.items()}).decode()
 
 
+def to_jsonb_value(value: JsonValue) -> str:
+    """One value as text of JSON, to compare with what is stored."""
+    return orjson.dumps(_written(value)).decode()
+
+
 def from_jsonb(text: str) -> dict[str, JsonValue]:
     """The fields of a stored text. Raises `ValueError` where it is no object."""
     fields = orjson.loads(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from crypto.part import JsonValue
@@ -16,6 +16,8 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 _DATETIME = re.compile(
     r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})\Z", re.ASCII
 )
+# The database compares times and knows no more; no place on Earth has more than 14 hours.
+_MAX_OFFSET = timedelta(hours=16)
 
 
 class RuleBroken(Exception):
@@ -82,9 +84,11 @@ def _datetime(value: JsonValue) -> None:
     if not isinstance(value, str) or not _DATETIME.match(value):
         raise RuleBroken("must be a time with its offset: YYYY-MM-DDThh:mm:ssZ")
     try:
-        datetime.fromisoformat(value)
+        offset = datetime.fromisoformat(value).utcoffset()
     except ValueError:
         raise RuleBroken("must be a time of the calendar and clock") from None
+    if offset is None or abs(offset) >= _MAX_OFFSET:
+        raise RuleBroken("must have an offset of less than 16 hours")
 
 
 def _json(value: JsonValue) -> None:

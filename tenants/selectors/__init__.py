@@ -12,7 +12,14 @@ from .keys import (
     list_region_rules,
     list_regional_keys,
 )
-from .operations import OperationView, Progress, get_progress
+from .operations import (
+    OperationView,
+    PlanView,
+    Progress,
+    get_plan,
+    get_progress,
+    list_plans,
+)
 from .tenants import TenantSummary, TenantView, get_tenant, list_memberships, list_tenants
 
 __all__ = [
@@ -21,6 +28,7 @@ __all__ = [
     "Caller",
     "MemberView",
     "OperationView",
+    "PlanView",
     "Progress",
     "RegionalKeyView",
     "RuleView",
@@ -29,12 +37,14 @@ __all__ = [
     "check_operator",
     "get_caller",
     "get_key_id",
+    "get_plan",
     "get_progress",
     "get_tenant",
     "list_api_keys",
     "list_audit_events",
     "list_members",
     "list_memberships",
+    "list_plans",
     "list_region_rules",
     "list_regional_keys",
     "list_tenants",

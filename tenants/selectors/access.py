@@ -13,7 +13,7 @@ from tenants.actor import Actor
 from tenants.credential import OPERATOR_PREFIX, digest, is_well_formed
 from tenants.errors import CredentialInvalid
 from tenants.models import ApiKey, Member, OperatorKey
-from tenants.scope import fleet_scope, tenant_scope
+from tenants.scope import fleet_scope, reads, tenant_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def list_members(tenant_id: UUID) -> list[MemberView]:
         return [view_of_member(member) for member in found.order_by("user__email")]
 
 
+@reads
 def check_operator(token: str) -> Actor:
     """The operator that this credential is of; raises `CredentialInvalid`, whatever is wrong with it."""
     if is_well_formed(token, OPERATOR_PREFIX):

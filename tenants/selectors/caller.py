@@ -13,20 +13,30 @@ from django.db import connections
 from crypto.arn import KeyArn
 from crypto.keyring import TenantKeyRef
 from tenants.credential import TENANT_PREFIX, digest, is_well_formed
-from tenants.errors import CredentialInvalid, RegionNotAllowed, ScopeMissing, TenantNotActive
+from tenants.errors import (
+    CredentialInvalid,
+    RegionNotAllowed,
+    RegionNotReady,
+    ScopeMissing,
+    TenantNotActive,
+)
 from tenants.key_policy import opens
-from tenants.scope import fleet_scope, scope_alias
+from tenants.scope import fleet_scope, reads, scope_alias
 from tenants.selectors.keys import RuleView
 from tenants.states import KeyRole, TenantState
 
 # One query by the digest's index, written out because every request of a tenant app pays for it. Rules and keys come
-# as JSON: PostgreSQL has no ragged arrays. The primary's ARN comes first.
+# as JSON: PostgreSQL has no ragged arrays. The primary's ARN comes first. A key that is not proven yet, or whose
+# Region the tenant is leaving, is none that serves.
 _BY_DIGEST = """
     select k.id, k.scopes, t.id, t.slug, t.state, t.key_epoch,
         (select json_agg(json_build_array(r.region, r.may_encrypt, r.may_decrypt))::text
             from tenants_regionrule r where r.tenant_id = t.id),
         (select json_agg(g.arn order by g.role = %(primary)s desc, g.region)::text
-            from tenants_regionalkey g where g.tenant_id = t.id and g.arn <> '')
+            from tenants_regionalkey g join tenants_regionrule r using (tenant_id, region)
+            where g.tenant_id = t.id and g.arn <> '' and g.verified_at is not null),
+        (select json_agg(p.arn order by p.replaced_at desc)::text
+            from tenants_previouskey p where p.tenant_id = t.id)
     from tenants_apikey k join tenants_tenant t on t.id = k.tenant_id
     where k.digest = %(digest)s and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 """
@@ -34,7 +44,7 @@ _BY_DIGEST = """
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What one request knows of its tenant. `key` is None before the multi-Region key exists."""
+    """What one request knows of its tenant. `key` has the Regions with a proven one; None before there is any."""
 
     tenant_id: UUID
     slug: str
@@ -55,9 +65,15 @@ class Caller:
             raise TenantNotActive(f"The tenant is not active: {self.state}.")
 
     def need_region(self, region: str) -> None:
-        """Raise `RegionNotAllowed` where the tenant has no rule for that Region: nothing of it is served there."""
+        """Raise `RegionNotAllowed` where the tenant has no rule for that Region: nothing of it is served there.
+
+        Nor is anything before the Region's own key is proven (`RegionNotReady`): other Regions stand in for an outage
+        of one that serves, and not for one that has never begun to.
+        """
         if region not in self.rules:
             raise RegionNotAllowed(f"The tenant's data is not served in {region}.")
+        if self.key is not None and region not in self.key.regions:
+            raise RegionNotReady(f"The tenant's key in {region} is not proven yet.")
 
     def may_encrypt(self, region: str) -> bool:
         """Whether the tenant's rule lets that Region encrypt."""
@@ -86,6 +102,7 @@ class Caller:
         return replace(self.key, regions=regions)
 
 
+@reads
 def get_caller(token: str) -> Caller:
     """The caller that this API key belongs to.
 
@@ -105,14 +122,14 @@ def get_caller(token: str) -> Caller:
 
 
 def _caller(row: tuple[Any, ...]) -> Caller:
-    api_key_id, scopes, tenant_id, slug, state, key_epoch, rules, arns = row
+    api_key_id, scopes, tenant_id, slug, state, key_epoch, rules, arns, previous = row
     return Caller(
         tenant_id=tenant_id,
         slug=slug,
         state=state,
         api_key_id=api_key_id,
         scopes=frozenset(scopes),
-        key=_key(tenant_id, key_epoch, json.loads(arns or "[]")),
+        key=_key(tenant_id, key_epoch, json.loads(arns or "[]"), json.loads(previous or "[]")),
         rules={
             region: RuleView(region, may_encrypt, tuple(may_decrypt))
             for region, may_encrypt, may_decrypt in json.loads(rules or "[]")
@@ -120,9 +137,15 @@ def _caller(row: tuple[Any, ...]) -> Caller:
     )
 
 
-def _key(tenant_id: UUID, epoch: int, arns: list[Any]) -> TenantKeyRef | None:
+def _key(tenant_id: UUID, epoch: int, arns: list[Any], previous: list[Any]) -> TenantKeyRef | None:
     keys = [KeyArn.parse(arn) for arn in arns]
     if not keys:
         return None
     # The encryption context names the tenant by its id without hyphens (`Tenant.context_id`).
-    return TenantKeyRef(tenant_id.hex, epoch, keys[0], tuple(key.region for key in keys))
+    return TenantKeyRef(
+        tenant=tenant_id.hex,
+        epoch=epoch,
+        key=keys[0],
+        regions=tuple(key.region for key in keys),
+        previous=tuple(KeyArn.parse(arn) for arn in previous),
+    )

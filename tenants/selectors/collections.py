@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -16,11 +17,12 @@ from crypto.part import JsonValue
 from tenants.errors import CollectionNotFound
 from tenants.models import Collection
 from tenants.schema import Schema, compile_schema
-from tenants.scope import tenant_scope
+from tenants.scope import Mode, current_tenant, tenant_scope
 
 if TYPE_CHECKING:
     from tenants.selectors import Caller
 
+_MAX_HELD: Final = 2048
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z", re.ASCII)
 
 
@@ -41,6 +43,10 @@ class StoredCollection:
     id: UUID
     name: str
     schema: Schema
+
+
+_held: dict[tuple[UUID, str], StoredCollection] = {}
+_holding = threading.Lock()
 
 
 def list_collections(caller: Caller) -> list[CollectionView]:
@@ -68,8 +74,22 @@ def view_of(row: Collection, *, created: bool = False) -> CollectionView:
     return CollectionView(row.name, row.schema, row.created_at, created)
 
 
+def find_collection(tenant_id: UUID, name: str, mode: Mode = "read") -> StoredCollection:
+    """Outside of a scope: the collection with its compiled schema, or `CollectionNotFound`."""
+    if held := _held.get((tenant_id, name)):
+        return held
+    with tenant_scope(tenant_id, mode):
+        return load_collection(tenant_id, name)
+
+
 def load_collection(tenant_id: UUID, name: str) -> StoredCollection:
-    """Inside a scope: the collection with its compiled schema, or `CollectionNotFound`. One query."""
+    """Inside a scope: the collection with its compiled schema, or `CollectionNotFound`.
+
+    One query in the life of a process, since no request can change a collection, and it goes with its tenant alone.
+    What is held is answered in that tenant's own scope only: row-level security would hide it in any other.
+    """
+    if current_tenant.get() == tenant_id and (held := _held.get((tenant_id, name))):
+        return held
     found = (
         Collection.objects.filter(tenant_id=tenant_id, name=_known_form(name))
         .values_list("id", Cast("schema", TextField()))
@@ -77,7 +97,12 @@ def load_collection(tenant_id: UUID, name: str) -> StoredCollection:
     )
     if found is None:
         raise CollectionNotFound("No such collection.")
-    return StoredCollection(found[0], name, compile_schema(found[1]))
+    collection = StoredCollection(found[0], name, compile_schema(found[1]))
+    with _holding:
+        if len(_held) >= _MAX_HELD:
+            del _held[next(iter(_held))]
+        _held[tenant_id, name] = collection
+    return collection
 
 
 def _check_served(caller: Caller) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from tenants.models import RegionalKey, RegionRule, TenantKey
 from tenants.scope import tenant_scope
+from tenants.states import KeyTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class RuleView:
 @dataclass(frozen=True, slots=True)
 class RegionalKeyView:
     """The primary or a replica in one Region. `policy_in_force` says that KMS holds the key policy that the rules ask
-    for, as far as we last saw."""
+    for, as far as we last saw; of an external key, whose policy we may not read, that the last probes found so.
+    `deletion_date` is when KMS deletes the key, in a Region that the tenant leaves."""
 
     region: str
     role: str
@@ -32,25 +34,34 @@ class RegionalKeyView:
     verified_at: datetime | None
     applied_fingerprint: str
     desired_fingerprint: str
+    deletion_date: datetime | None = None
 
 
 def list_regional_keys(tenant_id: UUID) -> list[RegionalKeyView]:
     """The tenant's key in each of its Regions: the primary first, then by Region."""
     with tenant_scope(tenant_id, "read"):
-        keys = list(RegionalKey.objects.filter(tenant_id=tenant_id).order_by("role", "region"))
+        found = RegionalKey.objects.filter(tenant_id=tenant_id).select_related("tenant_key")
+        keys = list(found.order_by("role", "region"))
     return [
         RegionalKeyView(
             region=key.region,
             role=key.role,
             arn=key.arn,
             key_state=key.key_state,
-            policy_in_force=key.desired_fingerprint == key.applied_fingerprint != "",
+            policy_in_force=_is_in_force(key),
             verified_at=key.verified_at,
             applied_fingerprint=key.applied_fingerprint,
             desired_fingerprint=key.desired_fingerprint,
+            deletion_date=key.deletion_date,
         )
         for key in keys
     ]
+
+
+def _is_in_force(key: RegionalKey) -> bool:
+    if key.tenant_key.tier == KeyTier.EXTERNAL:
+        return key.verified_at is not None and not key.drift
+    return key.desired_fingerprint == key.applied_fingerprint != ""
 
 
 def list_region_rules(tenant_id: UUID) -> list[RuleView]:

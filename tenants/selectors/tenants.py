@@ -13,7 +13,7 @@ from django.db.models import OuterRef, Q, Subquery
 from tenants.errors import NotFound
 from tenants.models import KeyOperation, Member, RegionRule, Tenant
 from tenants.scope import fleet_scope
-from tenants.states import OperationState
+from tenants.states import OperationState, TenantKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class TenantView:
     key_epoch: int
     created_at: datetime
     activated_at: datetime | None
+    kind: str = TenantKind.CUSTOMER.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def view_of(tenant: Tenant) -> TenantView:
         key_epoch=tenant.key_epoch,
         created_at=tenant.created_at,
         activated_at=tenant.activated_at,
+        kind=str(tenant.kind),
     )
 
 
@@ -64,12 +66,16 @@ def get_tenant(slug: str) -> TenantView:
     return view_of(found)
 
 
-def list_tenants(*, after: str | None, limit: int, search: str = "") -> list[TenantSummary]:
+def list_tenants(
+    *, after: str | None, limit: int, search: str = "", pools: bool = False
+) -> list[TenantSummary]:
     """Up to `limit` tenants by slug, those behind the slug `after`. Three queries, however many there are.
 
-    `search` keeps those whose slug or name contains it, whatever its case."""
+    `search` keeps those whose slug or name contains it, whatever its case. Pools are listed, and nothing else,
+    with `pools`."""
+    kind = TenantKind.POOL if pools else TenantKind.CUSTOMER
     with fleet_scope("read"):
-        found = Tenant.objects.order_by("slug")
+        found = Tenant.objects.filter(kind=kind).order_by("slug")
         if search:
             found = found.filter(Q(slug__icontains=search) | Q(name__icontains=search))
         tenants = list((found.filter(slug__gt=after) if after else found)[:limit])

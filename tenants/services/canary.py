@@ -20,8 +20,10 @@ from crypto.context import EncryptionContext, Purpose
 from crypto.envelope import Envelope, TenantKeyRef
 from crypto.errors import CredentialsRefused, DecryptionFailed, KeyAccessDenied
 from crypto.materials import DataKeySlot, StoredDataKey
+from crypto.message import read_header
 from crypto.part import JsonValue
 from tenants.key_policy import EVERY_CLASS, Rule
+from tenants.kms.key_probe import KeyProbe
 from tenants.services.clients import get_clients
 
 CANARY_CLASS: Final = "canary"
@@ -87,6 +89,14 @@ class CanaryKey:
         if hashlib.sha256(value).hexdigest() != canary["digest"]:
             raise DecryptionFailed
         return True
+
+    def opens_for_another(self, canary: dict[str, str]) -> bool:
+        """Whether KMS unwraps the canary's data key in the name of another tenant. A pool's key policy lets each of
+        them use the key; that they cannot open each other's data, the encryption context alone must see to."""
+        context = EncryptionContext(secrets.token_hex(16), canary["class"], Purpose.VALUE)
+        [encrypted] = read_header(base64.b64decode(canary["message"])).data_keys
+        probe = KeyProbe(get_clients())
+        return probe.unwraps(self._key.key, context.as_dict(), encrypted.ciphertext)
 
     def _context(self, classification: str) -> EncryptionContext:
         return EncryptionContext(self._tenant, classification, Purpose.VALUE)

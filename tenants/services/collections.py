@@ -15,7 +15,7 @@ from tenants.selectors.collections import (
     NAME,
     CollectionView,
     StoredCollection,
-    load_collection,
+    find_collection,
     view_of,
 )
 from tenants.services.audit import record_event
@@ -68,8 +68,6 @@ def find_target(caller: Caller, name: str) -> StoredCollection:
     One that was defined a moment ago in another Region may not have reached the local reader: then the writer knows.
     """
     try:
-        with tenant_scope(caller.tenant_id, "read"):
-            return load_collection(caller.tenant_id, name)
+        return find_collection(caller.tenant_id, name)
     except CollectionNotFound:
-        with tenant_scope(caller.tenant_id, "latest"):
-            return load_collection(caller.tenant_id, name)
+        return find_collection(caller.tenant_id, name, "latest")

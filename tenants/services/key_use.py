@@ -7,6 +7,7 @@ wait once an item.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from django.conf import settings
@@ -14,11 +15,13 @@ from django.conf import settings
 from crypto.blind_index import IndexKey
 from crypto.context import EncryptionContext, Purpose
 from crypto.envelope import Sealed
-from crypto.errors import CryptoError, DecryptionFailed
+from crypto.errors import CryptoError, DecryptionFailed, KeyReplaced
 from crypto.keyring import TenantKeyRef
 from tenants.errors import TenantNotActive
 from tenants.scope import give_back_connections
 from tenants.selectors import Caller
+from tenants.selectors.in_process import get_in_process_caller
+from tenants.selectors.lag import seconds_behind
 from tenants.services.regions import check_region
 from tenants.services.serving import get_envelope
 
@@ -34,8 +37,14 @@ class KeyUse:
             raise TenantNotActive("The tenant's key is not made yet.")
         self.tenant = caller.key.tenant
         self._caller = caller
+        self._epoch = caller.key.epoch
+        self._looked_again = False
         self._envelope = get_envelope()
+        if seconds_behind() is not None:
+            # A revocation may be stored that this Region's reader does not show yet: KMS decides on every request.
+            self._envelope.forget(self.tenant)
         self._keys: dict[tuple[str, bool], TenantKeyRef] = {}
+        self._contexts: dict[tuple[str, Purpose], EncryptionContext] = {}
         self._failures: dict[tuple[str, Purpose], CryptoError] = {}
 
     def check(
@@ -47,33 +56,41 @@ class KeyUse:
 
     def seal(self, plaintext: bytes, classification: str, purpose: Purpose) -> Sealed:
         """One message. Raises `PlaintextTooLarge` and the errors of KMS."""
-        context, key = self._context(classification, purpose), self._key(classification, True)
+        context = self._context(classification, purpose)
         return self._asking(
             classification,
             purpose,
-            lambda: self._envelope.seal(plaintext, key=key, context=context),
+            lambda: self._envelope.seal(
+                plaintext, key=self._key(classification, True), context=context
+            ),
         )
 
     def open(self, message: bytes, classification: str, purpose: Purpose) -> bytes:
         """What a message holds. Raises `DecryptionFailed` and the errors of KMS."""
-        context, key = self._context(classification, purpose), self._key(classification, False)
+        context = self._context(classification, purpose)
         return self._asking(
             classification,
             purpose,
-            lambda: self._envelope.open(message, key=key, context=context),
+            lambda: self._envelope.open(
+                message, key=self._key(classification, False), context=context
+            ),
         )
 
     def index_key(self, classification: str) -> IndexKey:
         """The key of search tokens. Raises the errors of KMS."""
-        key = self._key(classification, False)
         return self._asking(
             classification,
             Purpose.INDEX,
-            lambda: self._envelope.index_key(key=key, classification=classification),
+            lambda: self._envelope.index_key(
+                key=self._key(classification, False), classification=classification
+            ),
         )
 
     def _context(self, classification: str, purpose: Purpose) -> EncryptionContext:
-        return EncryptionContext(self.tenant, classification, purpose)
+        place = (classification, purpose)
+        if place not in self._contexts:
+            self._contexts[place] = EncryptionContext(self.tenant, classification, purpose)
+        return self._contexts[place]
 
     def _key(self, classification: str, sealing: bool) -> TenantKeyRef:
         place = (classification, sealing)
@@ -87,9 +104,31 @@ class KeyUse:
         if place in self._failures:
             raise self._failures[place]
         try:
-            return call()
+            try:
+                return call()
+            except (DecryptionFailed, KeyReplaced):
+                if not self._is_outdated():
+                    raise
+                return call()
         except DecryptionFailed:
             raise  # of one message; the others may be sound
         except CryptoError as failure:
             self._failures[place] = failure
             raise
+
+    def _is_outdated(self) -> bool:
+        """Whether the tenant has got another key since the caller was read, which is then the caller's.
+
+        A request may meet what was sealed under a key that it does not know yet. The writer is asked once at most: who
+        sends forged messages cannot make it answer for each.
+        """
+        if self._looked_again:
+            return False
+        self._looked_again = True
+        now = get_in_process_caller(self._caller.tenant_id, "latest")
+        now.need_active()
+        if now.key is None or now.key.epoch == self._epoch:
+            return False
+        self._caller = replace(self._caller, key=now.key, rules=now.rules)
+        self._keys.clear()
+        return True

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from django.db.models.functions import Now
 
 from crypto.part import JsonValue
 from tenants.actor import Actor
-from tenants.errors import NotFound, PlanFinished, PlanUnderWay, TenantNotActive
+from tenants.errors import NotFound, PlanFinished, PlanNotCancellable, PlanUnderWay, TenantNotActive
 from tenants.jobs import enqueue_operation
 from tenants.models import KeyOperation, Tenant
 from tenants.models.base import new_id
 from tenants.scope import tenant_scope
 from tenants.services.audit import record_event
+from tenants.services.rehearsal import Rehearsed, rehearsing
 from tenants.states import OperationKind, OperationState, PlanKind, TenantState
+
+# Nothing is left for these to change but the row of a key that is gone.
+_DELETION: Final = (OperationKind.AWAIT_DELETED, OperationKind.FORGET_REGION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +52,34 @@ def locked_tenant(tenant_id: UUID, *states: TenantState) -> Tenant:
     return tenant
 
 
-def need_no_other_plan(tenant_id: UUID) -> None:
-    """Raise `PlanUnderWay` where the tenant has a plan that is not finished, in the caller's write scope.
+def need_no_other_plan(tenant_id: UUID, *, besides: Collection[PlanKind] = ()) -> None:
+    """Raise `PlanUnderWay` where the tenant has a plan that is not finished, in the caller's write scope; plans of the
+    kinds `besides` may be.
 
     Two plans of one tenant at the same time could undo each other's steps. A plan that failed counts: it is retried or
-    cancelled first.
+    cancelled first. One that only waits for KMS to delete a key does not: it takes days, and changes nothing more.
     """
-    open_row = (
-        KeyOperation.objects.filter(tenant_id=tenant_id)
-        .exclude(state__in=[OperationState.DONE, OperationState.CANCELLED])
-        .first()
+    rows = KeyOperation.objects.filter(tenant_id=tenant_id).exclude(
+        state__in=[OperationState.DONE, OperationState.CANCELLED]
     )
-    if open_row is not None:
+    rows = rows.exclude(plan__in=besides)
+    plans: dict[UUID, list[KeyOperation]] = {}
+    for row in rows:
+        plans.setdefault(row.plan_id, []).append(row)
+    blocking = [each for each in plans.values() if not _only_waits(each)]
+    if blocking:
         raise PlanUnderWay(
-            f"A plan of this tenant is not finished: {open_row.plan}. Wait for it, or retry or cancel it."
+            f"A plan of this tenant is not finished: {blocking[0][0].plan}. Wait for it, or retry or cancel it."
         )
+
+
+def _only_waits(unfinished: Sequence[KeyOperation]) -> bool:
+    """Whether KMS's waiting period is all that the plan is at."""
+    at = [row for row in unfinished if row.state != OperationState.PLANNED]
+    return bool(at) and all(
+        row.kind in _DELETION and row.state in (OperationState.DUE, OperationState.RUNNING)
+        for row in at
+    )
 
 
 def pause_plans(tenant_id: UUID) -> int:
@@ -90,7 +108,7 @@ def cancel_plan(*, tenant_id: UUID, plan_id: UUID, actor: Actor) -> int:
     """Cancel every step of the plan that is not done; how many. A step that runs at this moment may still change
     something in KMS, but records nothing; a reconciliation shows what is left half-way.
 
-    Raises `NotFound`, and `PlanFinished` where nothing is left to cancel.
+    Raises `NotFound`, `PlanFinished` where nothing is left to cancel, and `PlanNotCancellable`.
     """
     with tenant_scope(tenant_id, "write"):
         plan = KeyOperation.objects.filter(tenant_id=tenant_id, plan_id=plan_id)
@@ -101,6 +119,8 @@ def cancel_plan(*, tenant_id: UUID, plan_id: UUID, actor: Actor) -> int:
         left = [row.id for row in rows if row.state not in final]
         if not left:
             raise PlanFinished("Nothing is left of this plan to cancel.")
+        if way_back := _WAYS_BACK.get(PlanKind(rows[0].plan)):
+            raise PlanNotCancellable(f"This plan is not cancelled: {way_back}.")
         plan.filter(id__in=left).update(
             state=OperationState.CANCELLED, next_attempt_at=None, finished_at=Now()
         )
@@ -114,8 +134,21 @@ def cancel_plan(*, tenant_id: UUID, plan_id: UUID, actor: Actor) -> int:
         return len(left)
 
 
+_WAYS_BACK: Final = {
+    PlanKind.REVOCATION: "restore the tenant",
+    PlanKind.RESTORATION: "revoke the tenant again, or retry what has failed",
+    PlanKind.OFFBOARDING: "call the tenant's end off",
+    PlanKind.REGION_REMOVED: "cancel the removal of the Region",
+}
+
+
 def write_plan(*, tenant_id: UUID, plan: PlanKind, steps: Sequence[Step]) -> UUID:
-    """Write the steps in the caller's write scope; the first position is due, and sent on commit."""
+    """Write the steps in the caller's write scope; the first position is due, and sent on commit.
+
+    It is the last thing that a service does: in a rehearsal all is undone here.
+    """
+    if rehearsing.get():
+        raise Rehearsed(plan, steps)
     plan_id = new_id()
     rows = [
         KeyOperation(
@@ -136,12 +169,13 @@ def write_plan(*, tenant_id: UUID, plan: PlanKind, steps: Sequence[Step]) -> UUI
 
 
 def make_due(rows: Sequence[KeyOperation]) -> list[KeyOperation]:
-    """Mark and send the first position of a plan that is not done yet; the caller saves what is returned.
+    """Mark and send the first position of a plan that is not finished yet; the caller saves what is returned.
 
     `rows` are all rows of the plan: new ones, or locked, so that of two steps that finish together the second sees
     the first and the next position is never forgotten.
     """
-    unfinished = [row for row in rows if row.state != OperationState.DONE]
+    final = (OperationState.DONE, OperationState.CANCELLED)
+    unfinished = [row for row in rows if row.state not in final]
     first = min((row.position for row in unfinished), default=None)
     due = [
         row for row in unfinished if row.position == first and row.state == OperationState.PLANNED

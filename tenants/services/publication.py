@@ -1,4 +1,4 @@
-"""Publication: what lets people and programs find a tenant's key in a Region, and its yearly rotation."""
+"""Publication: what lets people and programs find a tenant's key in a Region, and its automatic rotation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tenants.services.audit import record_event, this_worker
 from tenants.services.clients import get_key_admin, get_key_directory
 from tenants.services.keys import OPERATION_TAG, tags_of
 from tenants.services.policies import put_policy, record_policy
+from tenants.services.rotation import put_rotation
 from tenants.services.work import Result, Work
+from tenants.states import KeyTier
 
 
 class PublishKey:
@@ -20,13 +22,19 @@ class PublishKey:
     settles: ClassVar[tuple[type[Exception], ...]] = (KeyNotFound,)
 
     def perform(self, work: Work) -> Result:
-        """The policy first: a key that an earlier try has made may carry the policy of older code."""
-        admin, alias, parameter = get_key_admin(), alias_of(work.slug), parameter_of(work.slug)
-        policy = put_policy(work)
-        admin.put_tags(arn=work.arn, tags=_lasting_tags(work))
-        admin.put_alias(arn=work.arn, alias=alias)
-        if work.is_primary:
-            admin.enable_rotation(work.arn)
+        """The policy first: a key that an earlier try has made may carry the policy of older code.
+
+        Of a key that is not the tenant's alone, or not in our account, nothing but the parameter is ours to put.
+        """
+        alias, parameter, policy = "", parameter_of(work.slug), ""
+        if work.tier == KeyTier.DEDICATED:
+            alias, policy = alias_of(work.slug), put_policy(work)
+            admin = get_key_admin()
+            if not _lasting_tags(work).items() <= admin.list_tags(work.arn).items():
+                admin.put_tags(arn=work.arn, tags=_lasting_tags(work))
+            admin.put_alias(arn=work.arn, alias=alias)
+            if work.is_primary:
+                put_rotation(tenant_id=work.tenant_id, arn=work.arn)
         directory = get_key_directory()
         if directory.find(region=work.region, name=parameter) != work.arn:
             directory.publish(region=work.region, name=parameter, arn=work.arn)
@@ -39,7 +47,8 @@ class PublishKey:
 
     def record(self, work: Work, result: Result) -> None:
         """That the policy is in force, and where the key is found."""
-        record_policy(work, str(result["fingerprint"]))
+        if work.tier == KeyTier.DEDICATED:
+            record_policy(work, str(result["fingerprint"]))
         record_event(
             tenant_id=work.tenant_id,
             actor=this_worker(),

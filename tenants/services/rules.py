@@ -12,17 +12,25 @@ from django.db.models import F
 
 from tenants.actor import Actor
 from tenants.errors import InputInvalid, NotFound
-from tenants.key_policy import EVERY_CLASS, fingerprint, render
-from tenants.models import RegionalKey, RegionRule, Tenant
+from tenants.key_policy import EVERY_CLASS, render
+from tenants.models import RegionRule, Tenant
 from tenants.scope import tenant_scope
+from tenants.selectors.keys import RuleView
 from tenants.services.audit import record_event
-from tenants.services.plans import Step, locked_tenant, write_plan
-from tenants.services.policies import desired_policy
-from tenants.services.verification import verification_steps
-from tenants.states import OperationKind, PlanKind
+from tenants.services.plans import locked_tenant, need_no_other_plan, write_plan
+from tenants.services.policies import desire_policies, desired_policy
+from tenants.services.revocation import lock_plans
+from tenants.services.rollout import rollout_steps, supersede_rollouts
+from tenants.services.rule_owners import own_rules
+from tenants.states import KeyTier, PlanKind
 
 _CLASSIFICATION = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _MOST_CLASSES = 16  # as many as a schema may have
+# Plans during which rules may change. A change of rules takes over from one before it.
+_BESIDES = (
+    *(PlanKind.RULE_CHANGE, PlanKind.VERIFICATION, PlanKind.REPAIR),
+    *(PlanKind.ROTATION, PlanKind.REENCRYPTION, PlanKind.PROMOTION),
+)
 _LARGEST_POLICY = 32_768  # bytes; AWS KMS Developer Guide, "Resource quotas"
 
 
@@ -39,22 +47,31 @@ def change_region_rule(*, tenant_id: UUID, rule: RegionRuleInput, actor: Actor) 
     """Put another rule in force and return the id of the plan that carries it to KMS.
 
     The gateways obey it as soon as the row reaches their Region, caches included, since the key epoch goes up with
-    it. The key policies follow: first that of the Region concerned, then the others', which name its role too, then
-    every Region is verified. Raises `InputInvalid`, `NotFound` when the tenant has no key in that Region, and
-    `TenantNotActive`.
+    it. The key policies follow as `rollout` says: first in the Region concerned, and once it has proven itself, in the
+    others; a pool's tenants follow it. A change that is still on its way is taken over by this one. Raises
+    `InputInvalid`, `NotFound` when the tenant has no key in that Region, `TenantNotActive`, `PlanUnderWay` while its
+    Regions change, and what `own_rules` raises.
     """
     with tenant_scope(tenant_id, "write"):
+        lock_plans(tenant_id)
         tenant = locked_tenant(tenant_id)
+        tier = own_rules(tenant)
+        need_no_other_plan(tenant_id, besides=_BESIDES)
         rules = list(RegionRule.objects.filter(tenant_id=tenant_id).order_by("region"))
         row = next((row for row in rules if row.region == rule.region), None)
         if row is None:
             raise NotFound("The tenant has no key in that Region.")
+        before = RuleView(row.region, row.may_encrypt, tuple(row.may_decrypt))
         row.may_encrypt, row.may_decrypt = rule.may_encrypt, sorted(rule.may_decrypt)
         problems = [*_problems(rule)] or rule_problems(rules)
         if problems:
             raise InputInvalid("The rule cannot be put in force.", problems)
         row.save(update_fields=["may_encrypt", "may_decrypt"])
-        _desire(tenant, rules)
+        unproven = supersede_rollouts(tenant_id)
+        known = [one for one in unproven if one.region == rule.region]
+        previous = [*unproven, *([] if known else [before])]
+        if tier == KeyTier.DEDICATED:
+            desire_policies(tenant, rules)
         Tenant.objects.filter(id=tenant_id).update(key_epoch=F("key_epoch") + 1)
         record_event(
             tenant_id=tenant_id,
@@ -66,7 +83,13 @@ def change_region_rule(*, tenant_id: UUID, rule: RegionRuleInput, actor: Actor) 
         return write_plan(
             tenant_id=tenant_id,
             plan=PlanKind.RULE_CHANGE,
-            steps=_steps(tenant.home_region, rule.region, rules),
+            steps=rollout_steps(
+                tenant=tenant,
+                tier=tier,
+                concerned=rule.region,
+                rules=rules,
+                previous=previous,
+            ),
         )
 
 
@@ -110,19 +133,3 @@ def _problems(rule: RegionRuleInput | RegionRule) -> Iterator[tuple[str, str]]:
             "/may_decrypt",
             "must be * alone, or classifications of 1 to 40 lower-case letters, digits and hyphens",
         )
-
-
-def _desire(tenant: Tenant, rules: Sequence[RegionRule]) -> None:
-    """From this moment on the key policies in KMS are not what they should be, and the console says so."""
-    for key in RegionalKey.objects.filter(tenant_id=tenant.id).order_by("region"):
-        policy = desired_policy(tenant=tenant.context_id, region=key.region, rules=rules)
-        key.desired_fingerprint = fingerprint(policy)
-        key.save(update_fields=["desired_fingerprint"])
-
-
-def _steps(home: str, concerned: str, rules: Sequence[RegionRule]) -> list[Step]:
-    applied = [
-        Step(int(rule.region != concerned), OperationKind.APPLY_KEY_POLICY, rule.region, home)
-        for rule in rules
-    ]
-    return applied + verification_steps(home=home, rules=rules, position=2)

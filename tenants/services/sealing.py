@@ -6,7 +6,7 @@ Nothing here may run inside a scope: each call may reach KMS.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -62,13 +62,15 @@ class Sealing:
         binding = Binding(self._collection.name, record_id, version)
         return [self._seal(name, encode_part(values, binding)) for name, values in fields.items()]
 
-    def open(self, record: StoredRecord) -> dict[str, dict[str, JsonValue]]:
-        """The sealed fields of a record by classification: all of them or none.
+    def open(
+        self, record: StoredRecord, classifications: Collection[str] | None = None
+    ) -> dict[str, dict[str, JsonValue]]:
+        """The sealed fields of a record by classification, of these or (None) of all: every part of them, or none.
 
         Raises `RegionNotAllowed`, `DecryptionFailed` and the errors of KMS.
         """
         try:
-            return self._open_parts(record)
+            return self._open_parts(record, classifications)
         except DecryptionFailed:
             log.error("Record %s of tenant %s does not open.", record.id, self._use.tenant)
             raise
@@ -93,19 +95,22 @@ class Sealing:
         sealed = self._use.seal(plaintext, classification, Purpose.RECORD)
         return NewPart(classification, sealed.message, sealed.data_key_id)
 
-    def _open_parts(self, record: StoredRecord) -> dict[str, dict[str, JsonValue]]:
-        known = self._collection.schema.classifications
-        if not all(part.classification in known for part in record.parts):
-            raise DecryptionFailed
-        self._use.check([part.classification for part in record.parts], "decrypt")
-        opened = {
-            part.classification: decode_part(
-                self._use.open(part.message, part.classification, Purpose.RECORD),
-                Binding(self._collection.name, record.record_id, part.version),
-            )
-            for part in record.parts
-        }
-        if self._collection.schema.lacks_required(opened):
+    def _open_parts(
+        self, record: StoredRecord, classifications: Collection[str] | None
+    ) -> dict[str, dict[str, JsonValue]]:
+        schema = self._collection.schema
+        wanted = schema.parts if classifications is None else classifications
+        names = [part.classification for part in record.parts]
+        for name in names:
+            if name not in wanted:
+                raise DecryptionFailed
+        self._use.check(names, "decrypt")
+        opened = {}
+        for name, version, message in record.parts:
+            plaintext = self._use.open(message, name, Purpose.RECORD)
+            binding = Binding(self._collection.name, record.record_id, version)
+            opened[name] = decode_part(plaintext, binding)
+        if schema.lacks_required(opened, wanted):
             raise DecryptionFailed
         return opened
 

@@ -18,19 +18,19 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from crypto.errors import KeyAccessDenied, KeyNotFound
+from crypto.errors import KeyAccessDenied, KeyNotFound, KeyUnusable
 from tenants.actor import Actor
 from tenants.key_policy import Rule, difference, fingerprint, opens
 from tenants.kms.key_admin import KeyDescription
-from tenants.models import KeyOperation, RegionalKey, RegionRule
+from tenants.models import KeyOperation, RegionalKey, RegionRule, TenantKey
 from tenants.scope import tenant_scope
 from tenants.services.audit import record_event, this_worker
 from tenants.services.canary import CanaryKey, canary_classes
 from tenants.services.clients import get_key_admin
 from tenants.services.plans import Step, locked_tenant, write_plan
-from tenants.services.policies import desired_policy, get_applied_policy, record_policy
-from tenants.services.work import NotVerified, Result, Work
-from tenants.states import OperationKind, OperationState, PlanKind
+from tenants.services.policies import desired_policy_of, get_applied_policy, record_policy
+from tenants.services.work import NotVerified, NotYet, Result, Work
+from tenants.states import KeyTier, OperationKind, OperationState, PlanKind
 
 
 def start_verification(*, tenant_id: UUID, actor: Actor) -> UUID:
@@ -48,12 +48,27 @@ def start_verification(*, tenant_id: UUID, actor: Actor) -> UUID:
         return write_plan(
             tenant_id=tenant_id,
             plan=PlanKind.VERIFICATION,
-            steps=verification_steps(home=tenant.home_region, rules=rules, position=0),
+            steps=verification_steps(
+                home=tenant.home_region,
+                rules=rules,
+                position=0,
+                tier=TenantKey.objects.get(tenant_id=tenant_id).tier,
+            ),
         )
 
 
-def verification_steps(*, home: str, rules: Sequence[Rule], position: int) -> list[Step]:
-    """Seal the canaries at `position`, at home or where the tenant may encrypt, and open them in each Region next."""
+def verification_steps(
+    *, home: str, rules: Sequence[Rule], position: int, tier: str = KeyTier.DEDICATED
+) -> list[Step]:
+    """Seal the canaries at `position`, at home or where the tenant may encrypt, and open them in each Region next.
+
+    An external key, whose policy and state we may not read, is probed in each Region instead.
+    """
+    if tier == KeyTier.EXTERNAL:
+        return [
+            Step(position, OperationKind.PROBE_EXTERNAL_KEY, rule.region, rule.region)
+            for rule in rules
+        ]
     may = [rule.region for rule in rules if rule.may_encrypt]
     sealing = home if home in may else may[0]
     return [
@@ -67,7 +82,7 @@ def _plan_under_way(tenant_id: UUID) -> UUID | None:
     mine = KeyOperation.objects.filter(tenant_id=tenant_id)
     newest = list(mine.filter(plan_id__in=mine.order_by("-plan_id").values("plan_id")[:1]))
     states = {row.state for row in newest}
-    if OperationState.FAILED in states or states == {OperationState.DONE}:
+    if OperationState.FAILED in states or states <= {OperationState.DONE, OperationState.CANCELLED}:
         return None
     verifies = [row.plan_id for row in newest if row.plan == PlanKind.VERIFICATION]
     return verifies[0] if verifies else None
@@ -76,7 +91,8 @@ def _plan_under_way(tenant_id: UUID) -> UUID | None:
 class SealCanary:
     """Seal the canaries of a plan."""
 
-    settles: ClassVar[tuple[type[Exception], ...]] = (KeyNotFound, KeyAccessDenied)
+    # A key that was enabled just now may be refused as disabled for a moment.
+    settles: ClassVar[tuple[type[Exception], ...]] = (KeyNotFound, KeyAccessDenied, KeyUnusable)
 
     def perform(self, work: Work) -> Result:
         """With the role and the key of the Region that this runs in."""
@@ -90,7 +106,12 @@ class SealCanary:
 class VerifyKey:
     """Prove the key of one Region, with the role of that Region."""
 
-    settles: ClassVar[tuple[type[Exception], ...]] = (KeyNotFound, KeyAccessDenied, NotVerified)
+    settles: ClassVar[tuple[type[Exception], ...]] = (
+        KeyNotFound,
+        KeyAccessDenied,
+        KeyUnusable,
+        NotVerified,
+    )
 
     def perform(self, work: Work) -> Result:
         """State, policy, canaries, in this order: the first names the cause that the others would only show."""
@@ -106,9 +127,10 @@ class VerifyKey:
     def record(self, work: Work, result: Result) -> None:
         """That it was proven, when, and by what."""
         record_policy(work, str(result["fingerprint"]))
-        RegionalKey.objects.filter(tenant_id=work.tenant_id, region=work.region).update(
-            key_state=result["key_state"], verified_at=Now()
-        )
+        if not work.of_new_key:
+            RegionalKey.objects.filter(tenant_id=work.tenant_id, region=work.region).update(
+                key_state=result["key_state"], verified_at=Now()
+            )
         record_event(
             tenant_id=work.tenant_id,
             actor=this_worker(),
@@ -122,6 +144,8 @@ class VerifyKey:
 
 
 def _check_description(work: Work, key: KeyDescription) -> None:
+    if key.state in ("Creating", "Updating"):
+        raise NotYet(2)
     if key.state != "Enabled":
         raise NotVerified(f"The key in {work.region} is {key.state}.")
     if key.arn != work.arn or key.is_primary != work.is_primary:
@@ -130,9 +154,7 @@ def _check_description(work: Work, key: KeyDescription) -> None:
 
 def _check_policy(work: Work) -> str:
     applied = get_applied_policy(work.arn)
-    wrong = difference(
-        desired_policy(tenant=work.tenant, region=work.region, rules=work.rules), applied
-    )
+    wrong = difference(desired_policy_of(work), applied)
     if wrong:
         raise NotVerified(f"The key policy in {work.region} is not as desired: {' '.join(wrong)}")
     return fingerprint(applied)
@@ -150,6 +172,8 @@ def _check_use(work: Work) -> Result:
         if key.may_open(canary) != expected:
             what = f"decrypting what is classified {canary['class']}"
             raise NotVerified(_surprise(work.region, what, allowed=expected))
+        if expected and work.shares_key and key.opens_for_another(canary):
+            raise NotVerified(f"KMS opens the tenant's data for another tenant in {work.region}.")
         tried[expected].append(canary["class"])
     return {"encrypts": rule.may_encrypt, "opened": [*tried[True]], "refused": [*tried[False]]}
 

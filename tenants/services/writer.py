@@ -16,5 +16,15 @@ def begin_writer_epoch(*, region: str) -> int:
     Raises `WriterMoved` where the writer does not take writes yet.
     """
     with fleet_scope("write"):
-        WriterEpoch.objects.update(epoch=F("epoch") + 1, region=region, changed_at=Now())
-        return WriterEpoch.objects.values_list("epoch", flat=True).get()
+        return count_up(region=region)
+
+
+def count_up(*, region: str, unless_there: bool = False) -> int:
+    """The same in the caller's fleet scope. With `unless_there` it counts only where the writer was elsewhere before,
+    and returns 0 otherwise."""
+    rows = WriterEpoch.objects.all()
+    if unless_there:
+        rows = rows.exclude(region=region)
+    if not rows.update(epoch=F("epoch") + 1, region=region, changed_at=Now()):
+        return 0
+    return WriterEpoch.objects.values_list("epoch", flat=True).get()

@@ -113,7 +113,8 @@ class MemoryStore:
         with self._lock:
             if key.shared:
                 held = self.active.get(key.slot)
-                if held is not None and held.expires_at > key.created_at:
+                same = held and KeyArn.parse(held.key_arn).is_related_to(KeyArn.parse(key.key_arn))
+                if held is not None and same and held.expires_at > key.created_at:
                     return held
                 self.active[key.slot] = key
             self.all.append(key)

@@ -22,6 +22,7 @@ from crypto.errors import (
     KeyAlreadyExists,
     KeyNotFound,
     KeyNotReady,
+    KeyThrottled,
     KeyUnavailable,
     KeyUnusable,
     KmsRequestInvalid,
@@ -46,7 +47,7 @@ CASES = [
     (answer("KMSInvalidStateException", message="... is pending creation."), KeyNotReady),
     (answer("KMSInvalidStateException", message="... is Updating."), KeyNotReady),
     (answer("KeyUnavailableException", 500), KeyNotReady),
-    (answer("ThrottlingException"), KeyUnavailable),
+    (answer("ThrottlingException"), KeyThrottled),
     (answer("SomethingNew", 429), KeyUnavailable),
     (answer("", 499), KmsRequestInvalid),
     (ResponseParserError("<html>"), KeyUnavailable),
@@ -87,7 +88,7 @@ def test_an_answer_without_error_or_status_is_refused_as_such() -> None:
 def test_every_error_that_kms_declares_for_the_data_plane_has_a_class_of_its_own_accord() -> None:
     """Read from botocore's model, so that an error which AWS adds is not silently called invalid."""
     model = Session().get_service_model("kms")
-    known_as_invalid = {"InvalidGrantTokenException", "DryRunOperationException"}
+    known_as_invalid = {"InvalidGrantTokenException"}
     for operation in ("Decrypt", "GenerateDataKey"):
         for shape in model.operation_model(operation).error_shapes:
             with pytest.raises(CryptoError) as caught, translated("x", "eu-west-1"):

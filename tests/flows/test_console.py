@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,11 +18,23 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tenants.actor import Actor
 from tenants.errors import CredentialInvalid
-from tenants.selectors import TenantView, get_caller, get_tenant, list_api_keys, list_region_rules
+from tenants.selectors import (
+    TenantView,
+    get_caller,
+    get_tenant,
+    list_api_keys,
+    list_members,
+    list_plans,
+    list_region_rules,
+)
 from tenants.services.access import create_operator, issue_api_key
+from tenants.services.offboarding import request_offboarding
+from tenants.services.revocation import revoke_tenant
 from tests.cast import OPERATOR, Cast, run_plan
 from tests.flows.browser import Watch, aside, find_chromium, launch, running_gateway
+from tests.gateway.console.faults import open_a_backdoor, orphan
 from tests.gateway.console.people import PASSWORD, address, join
 from tests.stack import Stack
 
@@ -226,6 +239,79 @@ def test_a_key_admin_changes_a_rule_and_sees_it_come_into_force(
     assert (rule.may_encrypt, rule.may_decrypt) == (True, ())
 
 
+def test_an_owner_revokes_another_signs_in_and_sees_it_and_the_tenant_comes_back(
+    page: Page, watch: Watch, browser: Browser, console: str
+) -> None:
+    tenant = aside(Cast().acme)
+    owner, colleague = address("owner"), address("developer")
+    aside(join, tenant, owner, "owner")
+    aside(join, tenant, colleague, "developer")
+    sign_in(page, console, owner)
+    page.get_by_role("link", name="Danger zone").click()
+    page.get_by_role("link", name="Revoke").click()
+    page.get_by_label("Reason").fill("A key was leaked")
+    page.get_by_label("Slug of the tenant").fill("another")
+    page.get_by_role("button", name="Revoke the tenant").click()
+    expect(page.get_by_text("This is not the slug of the tenant.")).to_be_visible()
+    page.get_by_label("Slug of the tenant").fill(tenant.slug)
+    page.get_by_role("button", name="Revoke the tenant").click()
+    expect(page.get_by_text("It is not proven in every Region yet.")).to_be_visible()
+    aside(run_plan, tenant)
+    expect(page.get_by_text("is proven in every Region")).to_be_visible(timeout=15_000)
+    report = page.get_by_role("table", name="The revocation of")
+    for region in (HOME, ABROAD):
+        expect(report.get_by_role("row", name=region)).to_contain_text("Proven")
+    with browser.new_context() as other:
+        second = other.new_page()
+        sign_in(second, console, colleague)
+        expect(second.get_by_text("is revoked: its requests are refused.")).to_be_visible()
+        second.get_by_role("link", name="Danger zone").click()
+        expect(second.get_by_text("A key was leaked")).to_be_visible()
+        expect(second.get_by_role("link", name="Restore")).to_have_count(0)
+    page.get_by_role("link", name="Restore").click()
+    page.get_by_role("button", name="Restore the tenant").click()
+    expect(page.get_by_text("steps are done. Its requests are refused")).to_be_visible()
+    aside(run_plan, tenant)
+    expect(page.get_by_text("is served.")).to_be_visible(timeout=15_000)
+
+
+def test_two_members_end_a_tenant_and_one_of_them_calls_it_off(
+    page: Page, watch: Watch, browser: Browser, console: str
+) -> None:
+    tenant = aside(Cast().globex)
+    owner, admin = address("owner"), address("key-admin")
+    aside(join, tenant, owner, "owner")
+    aside(join, tenant, admin, "key_admin")
+    sign_in(page, console, owner)
+    page.get_by_role("link", name="Danger zone").click()
+    page.get_by_role("link", name="Request the end").click()
+    page.get_by_label("Reason").fill("The contract ends")
+    page.get_by_label("Waiting period in days").fill("7")
+    page.get_by_label("Slug of the tenant").fill(tenant.slug)
+    page.get_by_role("button", name="Request the end").click()
+    expect(page.get_by_text(f"May approve: {admin}")).to_be_visible()
+    expect(page.get_by_role("link", name="Approve")).to_have_count(0)
+    with browser.new_context() as other:
+        second = other.new_page()
+        sign_in(second, console, admin)
+        second.get_by_role("link", name="Danger zone").click()
+        second.get_by_role("link", name="Approve").click()
+        expect(second.get_by_text(owner)).to_be_visible()
+        expect(second.get_by_text("There are no records")).to_be_visible()
+        second.get_by_label("Slug of the tenant").fill(tenant.slug)
+        second.get_by_role("button", name="Approve the end").click()
+        expect(second.get_by_text("is leaving: its requests are refused")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(f"{admin}")).to_be_visible()
+    page.get_by_role("link", name="Call it off").click()
+    page.get_by_role("button", name="Call it off").click()
+    expect(page.get_by_text("The end is called off.")).to_be_visible()
+    aside(run_plan, tenant)
+    assert aside(get_tenant, tenant.slug).state == "active"
+    page.get_by_role("link", name="Plans").click()
+    expect(page.get_by_role("row", name="Restoration")).to_contain_text("Done")
+
+
 def test_everything_but_the_refresh_works_without_javascript(
     browser: Browser, console: str, acme: TenantView, operator: str
 ) -> None:
@@ -260,7 +346,27 @@ def test_what_was_written_through_a_distant_region_is_on_the_next_page(
         assert watch.faults == []
 
 
-def pages_of(acme: TenantView, initech: TenantView, api_key_id: Any) -> list[str]:
+def make_others() -> list[TenantView]:
+    """A tenant that is revoked, one that a member wants to end, and one whose key drifts; and a key of nobody."""
+    revoked, ending, drifting = Cast().globex(), Cast().globex(), Cast().globex()
+    revoke_tenant(tenant_id=revoked.id, reason="Leaked", actor=OPERATOR)
+    run_plan(revoked)
+    owner = Actor(kind="member", id=str(new_owner(ending)))
+    request_offboarding(tenant_id=ending.id, reason="It ends", waiting_days=7, actor=owner)
+    open_a_backdoor(drifting, ABROAD)
+    orphan()
+    return [revoked, ending, drifting]
+
+
+def new_owner(tenant: TenantView) -> UUID:
+    """The user id of a new owner."""
+    join(tenant, address("owner"), "owner")
+    return list_members(tenant.id)[0].user_id
+
+
+def pages_of(
+    acme: TenantView, initech: TenantView, api_key_id: Any, others: Sequence[TenantView]
+) -> list[str]:
     tenant = f"/console/tenants/{acme.slug}"
     return [
         "/console/",
@@ -278,6 +384,21 @@ def pages_of(acme: TenantView, initech: TenantView, api_key_id: Any) -> list[str
         f"{tenant}/api-keys/{api_key_id}/revoke/",
         f"{tenant}/members/",
         f"{tenant}/audit/",
+        f"{tenant}/keys/",
+        *(f"{tenant}/keys/{each}/" for each in ("rotate", "rotation", "data-keys", "reencrypt")),
+        *(f"{tenant}/keys/{ABROAD}/{each}/" for each in ("repair", "remove", "keep", "primary")),
+        f"{tenant}/keys/add-region/",
+        f"{tenant}/plans/",
+        *(f"{tenant}/plans/{plan.plan_id}/" for plan in aside(list_plans, acme.id)[:1]),
+        *(f"{tenant}/plans/{plan.plan_id}/cancel/" for plan in aside(list_plans, acme.id)[:1]),
+        f"/console/tenants/{initech.slug}/plans/",
+        *(f"{tenant}/danger/{each}" for each in ("", "revoke/", "restore/", "end/", "end/cancel/")),
+        *(f"/console/tenants/{other.slug}/danger/" for other in others),
+        f"/console/tenants/{others[1].slug}/danger/end/approve/",
+        f"/console/tenants/{others[0].slug}/",
+        f"/console/tenants/{others[2].slug}/keys/",
+        "/console/fleet/",
+        f"/console/fleet/drift/?after={others[2].slug[:-1]}",
         "/console/tenants/nobody/",
     ]
 
@@ -289,7 +410,7 @@ def test_every_page_is_accessible_keeps_the_policy_and_fits_its_window(
     theme, size = look
     initech = aside(Cast().initech)
     (key, *_) = aside(list_api_keys, acme.id)
-    paths = pages_of(acme, initech, key.id)
+    paths = pages_of(acme, initech, key.id, aside(make_others))
     with browser.new_context(color_scheme=theme, viewport=size) as context:
         page = context.new_page()
         watch = Watch(page, console)

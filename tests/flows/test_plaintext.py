@@ -24,10 +24,14 @@ from tenants.errors import InputInvalid, RecordExists, RegionNotAllowed, TenantE
 from tenants.selectors import Caller, get_caller
 from tenants.services.records import (
     RecordInput,
+    RecordPut,
+    SearchCondition,
     create_record,
     create_records,
     delete_record,
     list_records,
+    put_record,
+    put_records,
     read_record,
     search_records,
     update_record,
@@ -110,21 +114,24 @@ def use_everything(caller: Caller, marks: dict[str, str], control: str) -> list[
     read_record(**where, record_id="a")
     list_records(**where, after=None, limit=50)
     for name in ("ssn", "email"):
-        assert search_records(**where, field=name, value=marks[name], limit=50)
-    update_record(**where, record_id="a", fields={**fields, "name": "Ann"}, expected_version=1)
-    delete_record(**where, record_id="a", expected_version=None)
+        assert search_records(
+            **where, where=[SearchCondition(name, "eq", marks[name])], limit=50
+        ).records
+    update_record(**where, record_id="a", fields={**fields, "name": "Ann"})
+    put_record(**where, record_id="a", fields={**fields, "name": "Anna"})
+    put_records(**where, records=[RecordPut("a", {**fields, "name": "Anne"})])
+    delete_record(**where, record_id="a")
     create_record(**where, record=RecordInput("b", fields))
     forbidden = replace(
         caller, rules={"us-east-2": replace(caller.rules["us-east-2"], may_decrypt=())}
     )
-    always = {"expected_version": None}
     wrong: list[tuple[type[Exception], Any, dict[str, Any]]] = [
         (RecordExists, create_record, {"record": RecordInput("b", fields)}),
         (ValueNotUnique, create_record, {"record": RecordInput("c", fields)}),
         (InputInvalid, create_record, {"record": RecordInput("d", {"name": "D", "ssn": [marks["ssn"]]})}),
         (InputInvalid, create_record, {"record": RecordInput("d", {"name": "D", "card": marks["card"] + "\0"})}),
-        (InputInvalid, update_record, {"record_id": "b", "fields": {"notes": [1e999, marks["notes"]]}, **always}),
-        (InputInvalid, search_records, {"field": "ssn", "value": {"x": marks["ssn"]}, "limit": 5}),
+        (InputInvalid, update_record, {"record_id": "b", "fields": {"notes": [1e999, marks["notes"]]}}),
+        (InputInvalid, search_records, {"where": [SearchCondition("ssn", "eq", {"x": marks["ssn"]})], "limit": 5}),
         (RegionNotAllowed, read_record, {"record_id": "b", "caller": forbidden}),
         (DecryptionFailed, read_record, {"record_id": "b", "caller": with_wrong_key(caller)}),
     ]  # fmt: skip

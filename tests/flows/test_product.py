@@ -170,7 +170,9 @@ def test_plaintext_is_in_no_file_of_any_server(product: Product) -> None:
     app.call("POST", records, {"id": "x", "fields": sealed | {"country": control}})
     app.call("PATCH", f"{records}/x", {"fields": {"card": f"{marker}-2"}})
     found = app.call(
-        "POST", "collections/customers/search", {"field": "email", "value": sealed["email"]}
+        "POST",
+        "collections/customers/search",
+        {"where": [{"field": "email", "value": sealed["email"]}]},
     )
     assert [record["id"] for record in found["records"]] == ["x"]
     app.call("POST", records, {"id": "y", "fields": {"card": {"wrong": marker}}}, fine=(422, 400))

@@ -19,10 +19,13 @@ from tenants.consistency import LOCAL
 from tenants.errors import RegionNotAllowed
 from tenants.scope import scope_alias, tenant_scope
 from tenants.selectors import Caller
-from tenants.services import sealing
+from tenants.services import key_use
 from tenants.services.onboarding import RegionRuleInput
 from tenants.services.records import (
+    Expectation,
     RecordInput,
+    RecordView,
+    SearchCondition,
     create_record,
     read_record,
     search_records,
@@ -51,6 +54,13 @@ def create(caller: Caller, collection: str, record_id: str = "ann", **fields: An
 
 def read(caller: Caller, collection: str, record_id: str = "ann") -> Any:
     return read_record(caller=caller, collection=collection, record_id=record_id).fields
+
+
+def find(caller: Caller, collection: str, ssn: str) -> RecordView:
+    where = [SearchCondition("ssn", "eq", ssn)]
+    page = search_records(caller=caller, collection=collection, where=where, limit=5)
+    [record] = page.records
+    return record
 
 
 def where_reads_go(tenant_id: UUID) -> str:
@@ -98,21 +108,17 @@ def test_a_record_is_found_and_changed_in_another_region(stack: Stack) -> None:
     collection = people(caller)
     create(caller, collection)
     with process_in(stack, "us-west-1"):
-        [found] = search_records(
-            caller=caller, collection=collection, field="ssn", value="078051120", limit=5
-        )
+        found = find(caller, collection, "078051120")
         update_record(
             caller=caller,
             collection=collection,
             record_id=found.id,
             fields={"ssn": "219-09-9999"},
-            expected_version=1,
+            expected=Expectation(version=1),
         )
     with process_in(stack, "eu-west-1"):
         wait_for_replica()
-        [found] = search_records(
-            caller=caller, collection=collection, field="ssn", value="219099999", limit=5
-        )
+        found = find(caller, collection, "219099999")
     assert (found.version, found.fields) == (2, {**FIELDS, "ssn": "219-09-9999"})
 
 
@@ -132,7 +138,7 @@ def test_a_second_read_asks_kms_nothing(stack: Stack) -> None:
 
 def bypass_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the gateway's own check away: what refuses now is KMS."""
-    monkeypatch.setattr(sealing, "check_region", lambda *_: None)
+    monkeypatch.setattr(key_use, "check_region", lambda *_: None)
 
 
 @pytest.mark.parametrize("may_decrypt", [(), ("phi",)])

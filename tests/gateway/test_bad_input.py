@@ -163,7 +163,7 @@ def test_a_region_that_the_tenant_forbids(cast: Cast, stack: Stack) -> None:
     assert api.send("PUT", "/collections/people", {"schema": PEOPLE}).status_code == 201
     before = rows_of(stack, tenant)
     problem(api.send("POST", RECORDS, GOOD), 403, "region_not_allowed")
-    search = {"field": "ssn", "value": "1"}
+    search = {"where": [{"field": "ssn", "value": "1"}]}
     problem(api.send("POST", "/collections/people/search", search), 403, "region_not_allowed")
     results = api.post("/collections/people/batch-create", {"records": [GOOD]})["results"]
     assert [one["problem"]["code"] for one in results] == ["region_not_allowed"]

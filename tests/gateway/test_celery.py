@@ -7,15 +7,20 @@ from django.conf import settings
 from gateway.celery import SWEEP_SECONDS, app
 
 
-def test_beat_sends_a_sweep_to_the_queue_of_each_region() -> None:
+def test_beat_sends_each_kind_of_work_to_the_queue_of_each_region() -> None:
     app.finalize()
     schedule = app.conf.beat_schedule.values()
-    assert sorted(entry["options"]["queue"] for entry in schedule) == sorted(
-        settings.GATEWAY_BROKER_REGIONS
+    periods = {
+        "tenants.sweep_operations": SWEEP_SECONDS,
+        "tenants.reconcile": settings.GATEWAY_RECONCILE_SECONDS,
+        "tenants.find_orphans": settings.GATEWAY_ORPHANS_SECONDS,
+    }
+    assert sorted((entry["task"], entry["options"]["queue"]) for entry in schedule) == sorted(
+        (task, region) for task in periods for region in settings.GATEWAY_BROKER_REGIONS
     )
-    assert {entry["task"] for entry in schedule} == {"tenants.sweep_operations"}
-    # One that waited longer than the period would only pile up behind a dead worker.
-    assert {entry["options"]["expires"] for entry in schedule} == {SWEEP_SECONDS}
+    for entry in schedule:
+        # One that waited longer than the period would only pile up behind a dead worker.
+        assert entry["options"]["expires"] == periods[entry["task"]]
 
 
 def test_a_task_without_a_queue_waits_in_its_own_region() -> None:

@@ -60,6 +60,7 @@ def test_good_settings_have_no_fault(production: Any) -> None:
         ("ALLAUTH_TRUSTED_PROXY_COUNT", 0, "gateway.W002"),
         ("CELERY_BROKER_URL", "memory://", "gateway.E008"),
         ("CELERY_BROKER_URL", "redis://broker:6379/0", "gateway.W001"),
+        ("GATEWAY_RDS_ENDPOINTS", {"eu-west-1": "http://127.0.0.1:1"}, "gateway.E017"),
     ],
 )
 def test_each_unsafe_setting_has_an_id_and_a_hint(
@@ -99,8 +100,52 @@ def test_a_web_process_has_neither_the_admin_plane_nor_the_owner_of_the_tables(
 ) -> None:
     production.STATIC_ROOT = tmp_path
     found = [message.id for message in checks.web_faults()]
-    assert found == ["gateway.E010", "gateway.E009", "gateway.E011"]
+    assert found == ["gateway.E010", "gateway.E009", "gateway.E013", "gateway.E011"]
     assert [message.id for message in checks.worker_faults()] == ["gateway.E010"]
+
+
+def test_no_process_that_serves_can_move_the_writer(
+    production: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(production.DATABASES, "migrator")
+    production.GATEWAY_DATABASE_ADMIN_PROFILE = "database-admin"
+    assert [message.id for message in checks.worker_faults()] == ["gateway.E018"]
+    assert "gateway.E018" in [message.id for message in checks.web_faults()]
+
+
+def test_tokens_go_to_verified_endpoints_of_a_region_alone_in_any_environment(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> set[str | None]:
+        return {message.id for message in run_checks(tags=["gateway"])}
+
+    settings.GATEWAY_DATABASE_AUTHENTICATION = "iam"
+    assert found() == {"gateway.E016"}
+    hosts = ("a.cluster-c.us-east-2.rds.amazonaws.com", "b.cluster-c.eu-west-1.rds.amazonaws.com")
+    for database in settings.DATABASES.values():
+        monkeypatch.setitem(database, "HOST", ",".join(hosts))
+    assert found() == set()
+    monkeypatch.setitem(settings.DATABASES["local"], "HOST", "g.global-c.global.rds.amazonaws.com")
+    assert found() == {"gateway.E016"}
+    monkeypatch.setitem(settings.DATABASES["local"], "HOST", hosts[0])
+    monkeypatch.setitem(settings.DATABASES["default"]["OPTIONS"], "sslmode", "require")
+    assert found() == {"gateway.E015"}
+
+
+def test_workers_sign_and_web_processes_only_check(
+    production: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests run as a worker that may check as well: it has both halves of the key."""
+    monkeypatch.delitem(production.DATABASES, "migrator")
+    assert [message.id for message in checks.worker_faults()] == []
+    production.GATEWAY_SIGNING_KEY = "nonsense"
+    assert [message.id for message in checks.worker_faults()] == ["gateway.E012"]
+    assert "nonsense" not in str(list(checks.worker_faults()))
+    production.GATEWAY_SIGNING_KEY = production.GATEWAY_SIGNING_PUBLIC_KEY = ""
+    assert "gateway.E012" in [message.id for message in checks.worker_faults()]
+    found = [message.id for message in checks.web_faults()]
+    assert "gateway.E014" in found
+    assert "gateway.E013" not in found
 
 
 def test_faults_of_one_kind_of_process_count_in_production_alone(settings: Any) -> None:

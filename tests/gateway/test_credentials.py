@@ -34,6 +34,8 @@ def path_of(endpoint: Endpoint, tenant: TenantView) -> str:
     return endpoint.path(
         slug=tenant.slug,
         operation_id=str(uuid4()),
+        orphan_key_id=str(uuid4()),
+        plan_id=str(uuid4()),
         api_key_id=str(uuid4()),
         region="us-east-2",
         collection="people",

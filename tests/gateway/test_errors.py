@@ -31,7 +31,10 @@ from tenants.errors import (
 from tenants.selectors import RuleView
 
 # Raised and caught below the faces; were one to reach a client, it would be a fault of ours.
-INTERNAL = {"NotVerified", "UnknownNormaliser"}
+INTERNAL = {
+    *("NotVerified", "UnknownNormaliser", "ReencryptionIncomplete"),
+    *("SigningKeyMissing", "SignatureInvalid"),
+}
 ALL = [kind for base in (TenantError, CryptoError, RequestRefused) for kind in subclasses(base)]
 KINDS = [kind for kind in ALL if kind.__name__ not in INTERNAL]
 OPEN = RuleView(region="eu-west-1", may_encrypt=True, may_decrypt=("*",))

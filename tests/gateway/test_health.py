@@ -61,13 +61,13 @@ def test_on_the_real_stack_all_parts_are_well() -> None:
             "status": "ready",
             "region": "us-east-2",
             "parts": {
-                "reader": "ok", "migrations": "ok", "writer": "ok", "broker": "ok", "kms": "ok",
+                "reader": "ok", "migrations": "ok", "writer": "ok", "lag": "ok", "broker": "ok", "kms": "ok",
             },
         },
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["reader", "writer", "broker", "kms"])
+@pytest.mark.parametrize("name", ["reader", "writer", "lag", "broker", "kms"])
 def test_the_loss_of_what_reads_do_not_need_is_reported_and_leaves_it_ready(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

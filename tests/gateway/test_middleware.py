@@ -78,7 +78,9 @@ def test_one_line_a_request_says_who_what_and_how_it_went(acme: Api, lines: io.S
     created = acme.send("POST", RECORDS, body)
     acme.send("GET", f"{RECORDS}/jane-doe-1970")
     acme.send("GET", f"{RECORDS}?limit=1&email={secret}")
-    acme.send("POST", "/collections/people/search", {"field": "email", "value": secret})
+    acme.send(
+        "POST", "/collections/people/search", {"where": [{"field": "email", "value": secret}]}
+    )
     acme.send("PATCH", f"{RECORDS}/jane-doe-1970", {"fields": {"ssn": ["078-05-1120"]}})
     text = lines.getvalue()
     for hidden in (secret, "jane-doe", "Jane", "078-05", acme.token, acme.token[5:20], "limit"):

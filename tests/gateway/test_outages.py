@@ -101,7 +101,7 @@ def test_an_outage_is_one_short_line_a_request(
         found = [json.loads(line) for line in lines.getvalue().splitlines()]
     found = [line for line in found if line["logger"].startswith(("gateway", "django"))]
     assert [line["event"] for line in found] == ["problem", "request"]
-    assert found[0]["error"] == "WriterMoved < OperationalError < OperationalError"
+    assert found[0]["error"] == "WriterMoved < OperationalError < PoolTimeout"
     assert "exception" not in found[0]
 
 
@@ -122,7 +122,7 @@ def test_a_region_that_must_refuse_does_not_stand_in_for_the_own_and_another_doe
         api.post(RECORDS, record, expect=201)
     with kms_at(us_east_2=DEAD):
         assert api.get(f"{RECORDS}/ann")["fields"]["ssn"] == "078-05-1120"
-        term = {"field": "ssn", "value": "078051120"}
+        term = {"where": [{"field": "ssn", "value": "078051120"}]}
         assert api.post("/collections/people/search", term)["records"]
 
 

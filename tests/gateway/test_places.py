@@ -154,7 +154,7 @@ def test_nothing_keeps_the_plaintext_of_a_request_that_is_answered() -> None:
 
 def test_a_tenant_whose_bodies_are_all_awaited_is_told_so_and_others_are_served() -> None:
     acme, globex = app_of(shared_acme()), app_of(shared_globex())
-    raw = b'{"field": "email", "value": "ann@example.org"}'
+    raw = b'{"where": [{"field": "email", "value": "ann@example.org"}]}'
     path = f"{ROOT}/collections/nothing/search"
     with ExitStack() as stack:
         for _ in range(MOST_WAITING):

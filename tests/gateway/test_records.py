@@ -68,8 +68,10 @@ def test_a_change_touches_the_given_fields_alone(acme: Api, ann: str) -> None:
     before = acme.get(ann)
     answer = acme.send("PATCH", ann, {"fields": {"ssn": "1", "card": None}})
     assert answer.status_code == 200
-    after = json.loads(answer.content)
-    assert after == acme.get(ann)
+    after = acme.get(ann)
+    answered = json.loads(answer.content)
+    assert answered == {name: value for name, value in after.items() if name != "fields"}
+    assert answer["ETag"] == acme.send("GET", ann)["ETag"]
     assert after["version"] == 2
     assert after["fields"]["ssn"] == "1"
     assert "card" not in after["fields"]
@@ -120,6 +122,57 @@ def test_what_is_no_entity_tag_is_refused_rather_than_ignored(
     assert acme.get(ann)["version"] == 1
 
 
+def test_a_put_creates_a_record_and_replaces_the_whole_of_it(acme: Api) -> None:
+    path = f"{RECORDS}/put-1"
+    created = acme.send("PUT", path, {"fields": {**ANN, "email": "put@example.org"}})
+    assert (created.status_code, json.loads(created.content)["version"]) == (201, 1)
+    assert created["Consistency-Token"]
+    replaced = acme.send("PUT", path, {"fields": {"name": "Bea", "card": "1"}})
+    assert replaced.status_code == 200
+    found = acme.get(path)
+    assert json.loads(replaced.content) == found
+    assert (found["version"], found["fields"]) == (2, {"name": "Bea", "card": "1"})
+    assert found["created_at"] == json.loads(created.content)["created_at"]
+    assert replaced["ETag"] == acme.send("GET", path)["ETag"]
+    again = acme.send("PUT", path, {"fields": {"name": "Bea", "card": "1"}})
+    assert json.loads(again.content)["fields"] == found["fields"]
+
+
+def test_a_put_keeps_to_its_conditions(acme: Api) -> None:
+    path, body = f"{RECORDS}/put-2", {"fields": {"name": "A"}}
+    problem(acme.send("PUT", path, body, If_Match="*"), 412, "version_conflict")
+    problem(acme.send("PUT", path, body, If_Match='"1-1"'), 412, "version_conflict")
+    tag = acme.send("PUT", path, body, If_None_Match="*")["ETag"]
+    problem(acme.send("PUT", path, body, If_None_Match="*"), 412, "version_conflict")
+    assert acme.send("PUT", path, body, If_Match="*").status_code == 200
+    problem(acme.send("PUT", path, body, If_Match=tag), 412, "version_conflict")
+    problem(acme.send("PUT", path, body, If_None_Match=tag), 400, "condition_invalid")
+    both = acme.send("PUT", path, body, If_None_Match="*", If_Match="*")
+    problem(both, 400, "condition_invalid")
+    assert acme.get(path)["version"] == 2
+
+
+@pytest.mark.parametrize("name", ["a%20b", "x" * 129, ".", "ä"])
+def test_a_put_under_an_id_that_no_record_can_have_is_refused(acme: Api, name: str) -> None:
+    answer = acme.send("PUT", f"{RECORDS}/{name}", {"fields": {"name": "A"}})
+    document = problem(answer, 400, "input_invalid")
+    assert document["problems"][0]["at"] == "/id"
+
+
+def test_the_entity_tag_of_an_earlier_record_of_the_same_id_changes_nothing(acme: Api) -> None:
+    path = f"{RECORDS}/reborn"
+    old = acme.send("PUT", path, {"fields": {"name": "Old"}})["ETag"]
+    assert acme.send("DELETE", path).status_code == 204
+    new = acme.send("PUT", path, {"fields": {"name": "New"}})["ETag"]
+    for method, body in (
+        ("PUT", {"fields": {"name": "X"}}),
+        ("PATCH", {"fields": {"name": "X"}}),
+        ("DELETE", None),
+    ):
+        problem(acme.send(method, path, body, If_Match=old), 412, "version_conflict")
+    assert acme.send("PATCH", path, {"fields": {"name": "Y"}}, If_Match=new).status_code == 200
+
+
 def test_a_deleted_record_is_gone(acme: Api, ann: str) -> None:
     answer = acme.send("DELETE", ann)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -145,7 +198,7 @@ def test_pages_cover_every_record_once_in_the_order_of_ids(acme: Api) -> None:
 
 
 def test_a_record_may_be_called_like_an_action(acme: Api) -> None:
-    for taken in ("search", "batch-read", "batch-create"):
+    for taken in ("search", "batch-read", "batch-create", "batch-put"):
         acme.post(RECORDS, {"id": taken, "fields": {"name": "x"}}, expect=201)
         assert acme.get(f"{RECORDS}/{taken}")["id"] == taken
 

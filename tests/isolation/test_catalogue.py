@@ -16,7 +16,9 @@ WITHOUT_TENANT = {
     "tenants_operatorkey": "the SaaS company's own credentials; only the fleet role reads them",
     "tenants_callbudget": "quotas of AWS, which all tenants share; only the fleet role reads them",
     "tenants_orphankey": "keys that no tenant owns; only the fleet role reads them",
+    "tenants_regionstatus": "about Regions, not tenants; only the fleet role reads it",
     "tenants_writerepoch": "one row, about the database itself",
+    "tenants_writermove": "reports about the database itself; only the fleet role reads them",
     "tenants_tenant": "its own id is the tenant",
 }
 

@@ -142,7 +142,18 @@ def test_the_fleet_role_reaches_nothing_that_tenants_store(stack: Stack, table: 
     with scope_of(stack, None) as connection:
         connection.execute("set local role gateway_fleet")
         with pytest.raises(REFUSED):
-            run(connection, "select 1 from {}", f"tenants_{table}")
+            run(connection, "select * from {}", f"tenants_{table}")
+
+
+@pytest.mark.parametrize("column", ["encrypted_data_key", "classification", "purpose", "state"])
+def test_of_a_data_key_the_fleet_role_sees_under_which_key_it_is_and_no_more(
+    stack: Stack, column: str
+) -> None:
+    with scope_of(stack, None) as connection:
+        connection.execute("set local role gateway_fleet")
+        connection.execute("select id, tenant_id, key_arn from tenants_datakey limit 1")
+        with pytest.raises(REFUSED):
+            connection.execute(f"select {column} from tenants_datakey limit 1")  # noqa: S608 - one of the names above
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from django.db import connections
 
 from sandbox.files import secret
 from sandbox.postgres.roles import password_path
-from tenants.models import Offboarding, PreviousKey
+from tenants.models import Offboarding, PreviousKey, WriterCanary
+from tenants.models.base import new_id
 from tenants.scope import tenant_scope
 from tenants.selectors import (
     Caller,
@@ -117,6 +118,14 @@ def _leave_traces(tenant_id: UUID, mark: str) -> None:
     with tenant_scope(tenant_id, "write"):
         arn = f"arn:aws:kms:us-east-2:111122223333:key/mrk-{mark:0>32}"
         PreviousKey.objects.create(tenant_id=tenant_id, arn=arn, tier=KeyTier.POOLED)
+        WriterCanary.objects.create(
+            tenant_id=tenant_id,
+            move=new_id(),
+            region="us-east-2",
+            classification="canary",
+            message=b"a message",
+            digest="",
+        )
         Offboarding.objects.create(
             tenant_id=tenant_id,
             state=OffboardingState.CANCELLED,

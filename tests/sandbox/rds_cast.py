@@ -16,13 +16,13 @@ import psycopg
 
 from sandbox import data_plane, programs
 from sandbox.files import secret
-from sandbox.layout import REGIONS, Home
+from sandbox.layout import GLOBAL_CLUSTER, REGIONS, Home
 from sandbox.ports import Ports, find_free
 from sandbox.postgres.roles import connect, password_path
 from sandbox.postgres.writer import find_writer
 from sandbox.processes import end_processes
 from sandbox.rds.client import rds_client
-from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn
+from sandbox.rds.description import cluster_arn
 from sandbox.readiness import streams
 from sandbox.supervision import stop_supervisord
 

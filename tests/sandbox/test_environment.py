@@ -31,16 +31,19 @@ def test_only_workers_reach_the_admin_role_and_only_manage_the_owner_of_the_tabl
         assert ("GATEWAY_KMS_ADMIN_PROFILE" in environment) == (part == "worker")
         assert ("GATEWAY_MIGRATION_USER" in environment) == (part == "manage")
         assert ("GATEWAY_DATABASE_PASSWORD_FILE" in environment) == (part != "beat")
+        assert ("GATEWAY_SIGNING_KEY_FILE" in environment) == (part == "worker")
+        assert ("GATEWAY_SIGNING_PUBLIC_KEY_FILE" in environment) == (part != "worker")
 
 
 def test_each_region_reads_its_own_server_and_writes_to_whichever_is_the_writer(
     stack: Stack,
 ) -> None:
-    readers = {stack.env("web", region)["GATEWAY_READER_PORT"] for region in REGIONS}
+    readers = [stack.env("web", region)["GATEWAY_READER_PORT"].split(",") for region in REGIONS]
     writers = {stack.env("web", region)["GATEWAY_WRITER_PORT"] for region in REGIONS}
-    assert len(readers) == len(REGIONS)
+    assert len({own for own, *_ in readers}) == len(REGIONS)
     assert len(writers) == 1
-    assert set(writers.pop().split(",")) == readers
+    [ports] = writers
+    assert all(set(each) == set(ports.split(",")) for each in readers)
 
 
 def test_nothing_of_the_caller_s_own_environment_is_passed_on(

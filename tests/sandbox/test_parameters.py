@@ -30,7 +30,7 @@ def ssm(stack: Stack, region: str, profile: str = "gateway-admin") -> Any:
 
 @pytest.fixture
 def name() -> str:
-    return f"/test/{uuid4()}"
+    return f"/mrk-gateway/sandbox/tenants/{uuid4()}"
 
 
 def test_a_parameter_is_found_in_its_own_region_alone(stack: Stack, name: str) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from sandbox import data_plane, programs
 from sandbox.files import write_file
-from sandbox.layout import REGIONS
+from sandbox.layout import GLOBAL_CLUSTER, REGIONS
 from sandbox.outages import Part, kill_region, start_region
 from sandbox.postgres.cluster import forget_dead_servers
 from sandbox.postgres.failover import candidates, running
 from sandbox.postgres.writer import record_writer
 from sandbox.processes import end_processes, find_processes
-from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn
+from sandbox.rds.description import cluster_arn
 from sandbox.supervision import find_states, stop_supervisord
 from tests.sandbox.kms_cast import refused
 from tests.sandbox.rds_cast import Stage, data_plane_of_its_own, wait_until

@@ -12,9 +12,9 @@ import pytest
 
 from sandbox.identities import AUDIT, DATABASE_ADMIN, TENANT_ACCOUNT, access_key
 from sandbox.kms.trail import read_events
-from sandbox.layout import ACCOUNT, PRIMARY, REGIONS, ROOT
+from sandbox.layout import ACCOUNT, GLOBAL_CLUSTER, PRIMARY, REGIONS, ROOT
 from sandbox.rds.client import rds_client
-from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn, cluster_id
+from sandbox.rds.description import cluster_arn, cluster_id
 from tests.sandbox.callers import client_with
 from tests.sandbox.kms_cast import refused
 from tests.stack import Stack
@@ -74,7 +74,7 @@ def test_what_does_not_exist_or_make_sense_is_refused_and_nothing_moves(stack: S
     with refused("DBClusterNotFoundFault"):
         client.switchover_global_cluster(
             GlobalClusterIdentifier=GLOBAL_CLUSTER,
-            TargetDbClusterIdentifier=cluster_arn("eu-central-1"),
+            TargetDbClusterIdentifier=f"{cluster_arn(AWAY)}-other",
         )
     with refused("InvalidDBClusterStateFault", "primary cluster already"):
         client.failover_global_cluster(

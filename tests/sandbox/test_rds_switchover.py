@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from sandbox.layout import PRIMARY
+from sandbox.layout import GLOBAL_CLUSTER, PRIMARY
 from sandbox.postgres.roles import connect
-from sandbox.rds.description import GLOBAL_CLUSTER, cluster_arn
+from sandbox.rds.description import cluster_arn
 from sandbox.supervision import start_program, stop_program
 from tests.sandbox.kms_cast import refused
 from tests.sandbox.rds_cast import Stage, data_plane_of_its_own, wait_until

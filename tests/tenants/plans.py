@@ -17,7 +17,7 @@ from tenants.selectors import OperationView, TenantView, get_progress
 from tenants.services import operations
 from tenants.services.handlers import HANDLERS
 from tenants.services.work import Result, Work
-from tenants.states import OperationKind
+from tenants.states import OperationKind, OperationState
 
 
 class Killed(BaseException):
@@ -80,6 +80,14 @@ def row(tenant: TenantView, operation_id: UUID) -> KeyOperation:
     """The row itself."""
     with tenant_scope(tenant.id, "latest"):
         return KeyOperation.objects.get(id=operation_id)
+
+
+def make_due(tenant: TenantView, operation_id: UUID, **fields: Any) -> None:
+    """Let a worker claim it now; `fields` of its row are changed with it."""
+    with tenant_scope(tenant.id, "write"):
+        KeyOperation.objects.filter(tenant_id=tenant.id, id=operation_id).update(
+            state=OperationState.DUE, next_attempt_at=Now(), **fields
+        )
 
 
 def is_due(tenant: TenantView, operation_id: UUID) -> bool:

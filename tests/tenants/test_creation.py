@@ -206,7 +206,7 @@ def test_the_number_of_queries_does_not_depend_on_the_size_of_a_batch(
         counts.append([sql.split()[0].lower() for sql in sent])
     assert counts[0] == counts[1] == counts[2]
     assert counts[0].count("insert") == 3
-    assert len(counts[0]) == 12
+    assert len(counts[0]) == 7
 
 
 def test_of_many_who_create_the_same_one_is_told_yes(acme: Caller, collection: str) -> None:

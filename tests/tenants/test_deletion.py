@@ -15,7 +15,9 @@ from tenants.errors import (
 )
 from tenants.selectors import Caller
 from tenants.services.records import (
+    Expectation,
     RecordInput,
+    SearchCondition,
     create_record,
     delete_record,
     read_record,
@@ -34,9 +36,8 @@ def ann(acme: Caller, collection: str) -> None:
 def delete(
     caller: Caller, collection: str, record_id: str = "ann", version: int | None = None
 ) -> None:
-    delete_record(
-        caller=caller, collection=collection, record_id=record_id, expected_version=version
-    )
+    expected = Expectation(version=version)
+    delete_record(caller=caller, collection=collection, record_id=record_id, expected=expected)
 
 
 def test_a_deleted_record_is_gone_with_its_parts_and_tokens(
@@ -58,7 +59,9 @@ def test_a_deleted_record_is_gone_with_its_parts_and_tokens(
         row,
     )
     assert left == [(0, 0)]
-    assert search_records(caller=acme, collection=collection, field="ssn", value="1", limit=1) == []
+    where = [SearchCondition("ssn", "eq", "1")]
+    page = search_records(caller=acme, collection=collection, where=where, limit=1)
+    assert page.records == []
 
 
 def test_its_id_and_unique_values_are_free_again(acme: Caller, collection: str) -> None:

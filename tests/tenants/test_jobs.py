@@ -66,6 +66,67 @@ def enqueue_and_fail(tenant: TenantView) -> None:
         raise ZeroDivisionError
 
 
+def test_a_job_for_later_comes_at_its_moment_and_lives_as_much_longer(
+    sent: list[dict[str, Any]],
+) -> None:
+    jobs.enqueue_operation(
+        tenant_id=new_id(), operation_id=new_id(), run_region="us-east-2", countdown=2.0
+    )
+    enqueue()
+    later, now = sent
+    assert 2.0 < later["countdown"] < 2.2
+    assert later["expires"] == now["expires"] + 2.0
+    assert "countdown" not in now
+
+
+def test_what_waits_in_a_queue_is_not_sent_again_by_every_sweep(
+    sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job: dict[str, Any] = {
+        "tenant_id": new_id(),
+        "operation_id": new_id(),
+        "run_region": "us-east-2",
+    }
+    for _ in range(3):
+        jobs.enqueue_operation(**job, again=True)
+    assert len(sent) == 1
+    jobs.enqueue_operation(**job)  # a step has made it due anew
+    assert len(sent) == 2
+    monkeypatch.setattr(jobs, "_AGAIN_SECONDS", 0.0)
+    jobs.enqueue_operation(**job, again=True)
+    assert len(sent) == 3
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_sweep(
+    sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job: dict[str, Any] = {
+        "tenant_id": new_id(),
+        "operation_id": new_id(),
+        "run_region": "us-east-2",
+    }
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionRefusedError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(current_app, "send_task", fail)
+        jobs.enqueue_operation(**job)
+    jobs._broker._resting_until = 0.0
+    jobs.enqueue_operation(**job, again=True)
+    assert len(sent) == 1
+
+
+def test_what_is_remembered_of_jobs_is_bounded(
+    sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_MOST_REMEMBERED", 10)
+    for _ in range(35):
+        enqueue()
+    assert len(jobs._broker._expected) <= 10
+    assert len(sent) == 35
+
+
 def test_a_region_that_this_broker_does_not_serve_is_left_to_its_own_sweep(
     sent: list[dict[str, Any]], settings: Any
 ) -> None:

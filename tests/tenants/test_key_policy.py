@@ -23,6 +23,7 @@ from tenants.key_policy import (
     render,
     shared_classes,
 )
+from tests.tenants import policy_documents
 
 TENANT = "0192aaaa"
 PRINCIPALS = Principals(
@@ -65,6 +66,9 @@ def of_role(document: Document, region: str) -> dict[str, dict[str, Any]]:
 
 
 EU, US = "eu-west-1", "us-east-2"
+BACKDOOR: dict[str, Any] = {
+    "Sid": "Backdoor", "Effect": "Allow", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",
+}  # fmt: skip
 IN_TENANT = {"kms:EncryptionContext:tenant": TENANT}
 
 
@@ -97,6 +101,26 @@ def test_a_role_may_do_with_a_replica_what_both_regions_allow(
     us: Rule, eu: Rule, expected: dict[str, Any]
 ) -> None:
     assert of_role(policy(EU, us, eu), US) == expected
+
+
+REWRAPS: list[tuple[Rule, dict[str, Any] | None]] = [
+    (Rule(US), {**IN_TENANT, "kms:EncryptionContext:purpose": "index"}),
+    (Rule(US, True, ("pii",)), {**classes("pii"), "kms:EncryptionContext:purpose": "index"}),
+    (Rule(US, True, ()), None),
+    (Rule(US, False), None),
+]
+
+
+@pytest.mark.parametrize(("rule", "expected"), REWRAPS)
+def test_index_keys_are_wrapped_anew_by_a_region_alone_and_only_where_it_opens_and_encrypts(
+    rule: Rule, expected: dict[str, Any] | None
+) -> None:
+    assert of_role(policy(US, rule, Rule(EU)), US).get("RewrapUsEast2") == expected
+    everywhere = [
+        *of_role(policy(US, rule, Rule(EU)), EU),
+        *of_role(policy(EU, rule, Rule(EU)), US),
+    ]
+    assert not [sid for sid in everywhere if sid.startswith("Rewrap")]
 
 
 def test_a_region_outside_of_the_rules_is_named_nowhere() -> None:
@@ -224,17 +248,18 @@ def test_every_real_change_has_another_fingerprint_and_is_named(place: str) -> N
     changed = next(one for one in applied["Statement"] if one["Sid"] == "DecryptUsEast2")
     changed[place] = {"AWS": "*"} if place == "Principal" else "other"
     assert fingerprint(applied) != fingerprint(desired)
-    assert difference(desired, applied) == ("DecryptUsEast2 was changed.",)
+    [said] = difference(desired, applied)
+    assert said.startswith("DecryptUsEast2 was changed: ")
 
 
 def test_missing_and_foreign_statements_are_named() -> None:
     desired = policy(EU, Rule(US), Rule(EU))
     applied = json.loads(render(desired))
-    applied["Statement"] = [*applied["Statement"][1:], {"Sid": "Backdoor", "Effect": "Allow"}]
-    assert set(difference(desired, applied)) == {
+    applied["Statement"] = [*applied["Statement"][1:], BACKDOOR]
+    assert difference(desired, applied) == (
         "AccountRootMayRepairThisPolicy is missing.",
-        "Backdoor should not be there.",
-    }
+        "Backdoor should not be there: Allows everybody: kms:Decrypt.",
+    )
 
 
 def test_a_statement_without_sid_a_lone_one_and_another_version_are_noticed() -> None:
@@ -260,6 +285,10 @@ def test_sids_are_letters_and_digits_and_unique_and_each_is_explained() -> None:
         explained["DecryptUsEast2"]
         == "mrk-gateway-use-us-east-2 decrypts data of this tenant classified pii."
     )
+    assert explained["RewrapEuWest1"] == (
+        "mrk-gateway-use-eu-west-1 wraps search index keys of this tenant anew, classified pci, pii,"
+        " and sees none of them."
+    )
     assert (
         explained["AdminRoleReplicates"]
         == "The admin role makes replicas in eu-west-1, us-east-2, us-west-1."
@@ -280,3 +309,10 @@ def test_shared_classes_and_opens() -> None:
     assert shared_classes(Rule(US, True, ()), Rule(EU)) == ()
     assert opens(Rule(US), "phi")
     assert not opens(Rule(US, True, ("pii",)), "phi")
+
+
+def test_the_page_with_the_documents_of_two_tenants_is_up_to_date() -> None:
+    """`python -m tests.tenants.policy_documents --write` makes it again."""
+    assert policy_documents.FILE.read_text() == policy_documents.page()
+    for by_region in policy_documents.documents().values():
+        assert len({fingerprint(document) for document in by_region.values()}) == 3

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.httpsession import URLLib3Session
 from django.db import connections
 
-from crypto.errors import KeyUnavailable
+from crypto.errors import KeyThrottled, KeyUnavailable
 from crypto.kms.clients import Plane
 from tenants.errors import InputInvalid, NotFound, TenantExists
 from tenants.kms.key_admin import KmsKeyAdmin
@@ -24,19 +22,15 @@ from tenants.selectors import (
     list_regional_keys,
 )
 from tenants.services import keys
-from tenants.services.handlers import HANDLERS
-from tenants.services.onboarding import RegionRuleInput, start_onboarding
+from tenants.services.onboarding import RegionRuleInput, onboarding_steps, start_onboarding
 from tenants.services.publication import alias_of
-from tenants.services.work import Handler
 from tenants.states import OperationKind, OperationState, TenantState
 from tests.cast import EVERYWHERE, OPERATOR, Cast, let_time_pass, run_due, run_plan
 from tests.tenants.aws import aliases_of, clients, keys_of, parameter
+from tests.tenants.chaos import Moment, killed_everywhere
 from tests.tenants.plans import Killed, row, run, step
 
 TWO = ("us-east-2", "eu-west-1")
-Send = Callable[[URLLib3Session, Any], Any]
-Call = tuple[str, int]
-"""The name of a call to AWS, and how many of that name came before it."""
 
 
 def begin(slug: str, **changed: Any) -> TenantView:
@@ -192,116 +186,27 @@ def test_every_fault_is_told_at_once() -> None:
     assert places == {"/slug", "/name", "/home_region", "/region_rules/0/region", "/region_rules"}
 
 
-class Wire:
-    """Counts the calls to AWS, and kills the worker before or after one of them has been answered."""
-
-    def __init__(self, send: Send, kill_at: Call | None = None, *, after: bool = False) -> None:
-        self.calls: list[Call] = []
-        self._send, self._kill_at, self._after = send, kill_at, after
-
-    @property
-    def send(self) -> Send:
-        """What stands in for the method of botocore's sessions."""
-
-        def send(session: URLLib3Session, request: Any) -> Any:
-            return self._answer(session, request)
-
-        return send
-
-    def _answer(self, session: URLLib3Session, request: Any) -> Any:
-        target = request.headers.get("X-Amz-Target", b"?")
-        name = target.decode() if isinstance(target, bytes) else str(target)
-        call = (name, sum(earlier == name for earlier, _ in self.calls))
-        self.calls.append(call)
-        if call == self._kill_at and not self._after:
-            raise Killed
-        answer = self._send(session, request)
-        if call == self._kill_at:
-            raise Killed
-        return answer
-
-
-@pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Wire]]:
-    """`wire((name, 1), after=True)` kills the worker when its second call of that name has been answered."""
-    send = URLLib3Session.send
-
-    def install(kill_at: Call | None = None, *, after: bool = False) -> Wire:
-        found = Wire(send, kill_at, after=after)
-        monkeypatch.setattr(URLLib3Session, "send", found.send)
-        return found
-
-    yield install
-    monkeypatch.setattr(URLLib3Session, "send", send)
-
-
-def work(tenant: TenantView) -> bool:
-    """One pass of the workers; whether one of them was killed."""
-    try:
-        if not run_due(tenant):
-            let_time_pass(tenant)
-    except Killed:
-        return True
-    return False
-
-
-def test_a_worker_may_be_killed_before_and_after_every_call_to_aws(
-    cast: Cast, wire: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever was made and not yet written down is found again: one key, one replica, one alias, one parameter."""
-    monkeypatch.setattr(keys, "_SETTLE", keys._SETTLE * 0)
-    whole = wire()
-    run_plan(cast.start("whole", TWO, "us-east-2", {}))
-    assert {
-        "TrentService.CreateKey",
-        "TrentService.ReplicateKey",
-        "AmazonSSM.PutParameter",
-    } <= {name for name, _ in whole.calls}
-    for call in whole.calls:
-        for after in (False, True) if changes_something(call) else (False,):
-            tenant = cast.start("killed", TWO, "us-east-2", {})
-            wire(call, after=after)
-            killed = work_until_killed(tenant)
-            # How often a key is looked at while it is made depends on the moment; what is changed does not.
-            assert killed or not changes_something(call)
-            wire()  # the next worker takes over when the lease has run out
-            run_plan(tenant)
-            assert get_tenant(tenant.slug).state == TenantState.ACTIVE
-            stands_once(tenant, TWO)
-
-
-def changes_something(call: Call) -> bool:
-    """A read that is killed after its answer leaves the same behind as one that is killed before."""
-    return not call[0].partition(".")[2].startswith(("Get", "Describe", "List", "Decrypt"))
-
-
-def work_until_killed(tenant: TenantView) -> bool:
-    return any(work(tenant) for _ in range(30))
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [OperationKind.CREATE_PRIMARY_KEY, OperationKind.REPLICATE_KEY, OperationKind.PUBLISH_KEY],
-)
-def test_a_worker_may_be_killed_between_its_last_call_and_its_commit(
-    cast: Cast, monkeypatch: pytest.MonkeyPatch, kind: OperationKind
-) -> None:
-    tenant = cast.start("killed", TWO, "us-east-2", {})
-    handler = type(HANDLERS[kind])
-    record = handler.record
-    with monkeypatch.context() as patch:
-
-        def die(self: Handler, work: Any, result: Any) -> None:
-            record(self, work, result)
-            raise Killed
-
-        patch.setattr(handler, "record", die)
-        assert work_until_killed(tenant)
-    run_plan(tenant)
+def stands_active_once(tenant: TenantView) -> None:
+    """All of it is made once, and said once."""
     assert get_tenant(tenant.slug).state == TenantState.ACTIVE
     stands_once(tenant, TWO)
     actions = [event.action for event in list_audit_events(tenant.id, before=None, limit=100)]
-    assert actions.count("key.created") == actions.count("key.replicated") == 1
+    for action in ("key.created", "key.replicated", "tenant.activated"):
+        assert actions.count(action) == 1
+
+
+def test_a_worker_may_be_killed_at_every_point_of_onboarding(cast: Cast) -> None:
+    """Whatever was made and not yet written down is found again: one key, one replica, one alias, one parameter."""
+    points = killed_everywhere(
+        lambda: cast.start("killed", TWO, "us-east-2", {}), stands_active_once
+    )
+    changed = {point.name for point in points if point.is_change}
+    assert {"CreateKey", "ReplicateKey", "CreateAlias", "PutParameter"} <= changed
+    committed = {point.name for point in points if point.moment is Moment.STEP}
+    assert {step.partition(" ")[0] for step in committed} == {
+        step.kind
+        for step in onboarding_steps(home="us-east-2", rules=[RegionRuleInput("us-east-2")])
+    } | {OperationKind.REPLICATE_KEY}
 
 
 def test_a_lost_message_costs_time_and_no_work(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +262,22 @@ def test_after_an_unanswered_call_no_key_is_made_before_the_tag_index_had_time(
     assert made == ["key", "key"]
 
 
+def test_a_call_that_was_throttled_has_made_no_key_and_is_made_again_soon(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = cast.start("throttled", TWO, "us-east-2", {})
+    first = step(tenant, OperationKind.CREATE_PRIMARY_KEY)
+
+    def refuse(self: KmsKeyAdmin, **_: Any) -> Any:
+        raise KeyThrottled("kms:CreateKey in us-east-2 was refused: ThrottlingException.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KmsKeyAdmin, "create_primary_key", refuse)
+        assert run(tenant, first).error["code"] == "key_unavailable"
+    let_time_pass(tenant)
+    assert run(tenant, first).state == OperationState.DONE
+
+
 def test_two_keys_with_one_operations_tag_stop_the_plan_and_say_so(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +291,8 @@ def test_two_keys_with_one_operations_tag_stop_the_plan_and_say_so(
 
     with monkeypatch.context() as patch:
         patch.setattr(KmsKeyAdmin, "create_primary_key", twice)
-        assert work(tenant)
+        with pytest.raises(Killed):
+            run_due(tenant)
     let_time_pass(tenant)
     run_due(tenant)
     failed = step(tenant, OperationKind.CREATE_PRIMARY_KEY)

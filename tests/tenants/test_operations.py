@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import connections
-from django.db.models import F
 from structlog.testing import capture_logs
 
 from crypto.errors import KeyAccessDenied, KeyNotFound, KeyUnavailable
 from tenants.errors import NotFound, OperationNotRetryable
-from tenants.models import KeyOperation
-from tenants.scope import fleet_scope, tenant_scope
 from tenants.selectors import TenantView, get_progress, list_audit_events
-from tenants.services import operations
+from tenants.services import claims
 from tenants.services.claims import ClaimLost, claim, note
 from tenants.services.operations import (
     LONGEST_PAUSE_SECONDS,
@@ -24,8 +20,6 @@ from tenants.services.operations import (
     pause_seconds,
     retry_operation,
     run_operation,
-    sweep_operations,
-    waiting_in,
 )
 from tenants.services.work import NotYet, Work
 from tenants.states import OperationKind, OperationState
@@ -35,6 +29,7 @@ from tests.tenants.plans import (
     Killed,
     handled_by,
     is_due,
+    make_due,
     raising,
     row,
     run,
@@ -346,55 +341,32 @@ def test_only_a_failed_operation_of_ones_own_can_be_retried(
         retry_operation(tenant_id=cast.initech().id, operation_id=first.id, actor=OPERATOR)
 
 
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What would be sent to workers from now on."""
-    found: list[object] = []
-    monkeypatch.setattr(
-        operations, "enqueue_operation", lambda **sent: found.append(sent["operation_id"])
-    )
-    return found
-
-
-def test_the_sweep_sends_what_is_due_or_left_behind_in_its_region(
-    initech: TenantView, cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = cast.initech()
-    claim(tenant_id=left.id, operation_id=step(left, CREATE).id)
-    let_time_pass(left)
-    waiting = cast.initech()
-    with handled_by({CREATE: Fake(does=raising(NotYet(100)))}):
-        run(waiting, step(waiting, CREATE))
-    monkeypatch.setattr(operations, "SWEEP_BATCH", 1_000)
-    found = sent(monkeypatch)
-    assert sweep_operations(region="us-east-2") == len(found)
-    assert {step(initech, CREATE).id, step(left, CREATE).id} <= set(found)
-    assert step(waiting, CREATE).id not in found
-    found.clear()
-    sweep_operations(region="eu-west-1")
-    assert not {step(initech, CREATE).id, step(left, CREATE).id} & set(found)
-
-
-def test_a_sweep_is_bounded_and_takes_the_oldest_first(
+def test_what_is_put_back_for_a_short_while_is_sent_for_its_moment(
     initech: TenantView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_older(initech)
-    monkeypatch.setattr(operations, "SWEEP_BATCH", 1)
-    found = sent(monkeypatch)
-    assert sweep_operations(region="us-east-2") == 1
-    assert found == [step(initech, CREATE).id]
+    sent: list[tuple[object, float]] = []
+    monkeypatch.setattr(
+        claims,
+        "enqueue_operation",
+        lambda **job: sent.append((job["operation_id"], job["countdown"])),
+    )
+    first = step(initech, CREATE)
+    with handled_by({CREATE: Fake(does=raising(NotYet(100)))}):
+        run(initech, first)
+    assert sent == []
+    make_due(initech, first.id)
+    with handled_by({CREATE: Fake(does=raising(NotYet(1.5)))}):
+        run(initech, first)
+    assert sent == [(first.id, 1.5)]
 
 
-def make_older(tenant: TenantView) -> None:
-    with tenant_scope(tenant.id, "write"):
-        mine = KeyOperation.objects.filter(tenant_id=tenant.id)
-        mine.update(next_attempt_at=F("next_attempt_at") - timedelta(days=365))
+def test_facts_of_a_step_that_waits_stand_beside_its_notes(initech: TenantView) -> None:
+    first = step(initech, CREATE)
 
+    def look(work: Work) -> None:
+        note(work, asked=1)
+        raise NotYet(1, seen="nothing")
 
-def test_the_sweep_reads_the_partial_index() -> None:
-    """With many rows that are done, a scan of the table every 3 seconds would not do."""
-    with fleet_scope("latest"), connections["default"].cursor() as cursor:
-        cursor.execute("set local enable_seqscan = off")
-        cursor.execute("set local enable_bitmapscan = off")
-        plan = waiting_in("us-east-2").explain()
-    assert "key_operation_due" in plan
-    assert "Sort" not in plan
+    with handled_by({CREATE: Fake(does=look)}):
+        run(initech, first)
+    assert row(initech, first.id).result == {"asked": 1, "seen": "nothing"}

@@ -261,8 +261,8 @@ def test_a_writer_that_another_has_replaced_takes_no_write(
     with tenant_scope(acme.id, "write"):
         pass
     monkeypatch.setattr(consistency.fence, "highest", consistency.fence.highest + 1)
-    for scope in (lambda: tenant_scope(acme.id, "write"), lambda: fleet_scope("write")):
-        with pytest.raises(WriterMoved), scope():
+    for scope in (tenant_scope(acme.id, "write"), fleet_scope("write")):
+        with pytest.raises(WriterMoved), scope:
             raise AssertionError("The scope must not open.")
     with tenant_scope(acme.id, "latest"):
         assert query("select slug from tenants_tenant") == acme.slug

@@ -129,7 +129,8 @@ def test_a_policy_that_was_changed_behind_our_back_fails_and_says_where(cast: Ca
     )
     KmsKeyAdmin(clients()).put_key_policy(arn=arn_of(acme, EU), policy=json.dumps(document))
     assert failure(acme, EU).error["message"] == (
-        "The key policy in eu-west-1 is not as desired: Backdoor should not be there."
+        "The key policy in eu-west-1 is not as desired:"
+        " Backdoor should not be there: Allows everybody: kms:Decrypt."
     )
 
 

@@ -11,8 +11,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from gateway.console.access import Permission
 from gateway.console.page import Page
+from gateway.console.people import names_of
 from gateway.console.words import plain
-from tenants.selectors import AuditEventView, list_api_keys, list_audit_events, list_members
+from tenants.selectors import AuditEventView, list_audit_events
 
 EVENTS_A_PAGE = 50
 
@@ -49,6 +50,8 @@ class EventRow:
             return "yes" if value else "no"
         if isinstance(value, list):
             return ", ".join(self._text(item) for item in value) or "none"
+        if isinstance(value, dict):
+            return ", ".join(f"{plain(name)} {self._text(item)}" for name, item in value.items())
         return self.names.get(str(value), str(value))
 
 
@@ -61,7 +64,7 @@ class AuditLog(Page):
         """One page of events, older than `before`."""
         before = _event_id(request.GET.get("before"))
         found = list_audit_events(self.tenant.id, before=before, limit=EVENTS_A_PAGE + 1)
-        names = self._names()
+        names = names_of(self.tenant, self.visitor)
         rows = [EventRow(event, names) for event in found[:EVENTS_A_PAGE]]
         return self.render(
             "audit",
@@ -70,15 +73,6 @@ class AuditLog(Page):
             older=rows[-1].event.id if len(found) > EVENTS_A_PAGE else None,
             tab="audit",
         )
-
-    def _names(self) -> Mapping[str, str]:
-        members = list_members(self.tenant.id)
-        return {
-            **{str(key.id): key.name for key in list_api_keys(self.tenant.id)},
-            **{str(member.id): member.email for member in members},
-            **{str(member.user_id): member.email for member in members},
-            str(self.visitor.user_id): self.visitor.email,
-        }
 
 
 def _event_id(text: str | None) -> UUID | None:

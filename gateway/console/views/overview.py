@@ -9,8 +9,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from gateway.console.access import Permission
+from gateway.console.deeds import say_error
 from gateway.console.overview import region_rows, sentence, steps
 from gateway.console.page import Page
+from gateway.console.plans import pace
 from tenants.errors import Conflict
 from tenants.selectors import get_key_id, get_progress, list_region_rules, list_regional_keys
 from tenants.services.operations import retry_operation
@@ -29,17 +31,19 @@ class TenantOverview(Page):
         rows = region_rows(
             tenant.home_region, list_regional_keys(tenant.id), list_region_rules(tenant.id)
         )
+        regions = [row.region for row in rows]
         return self.render(
             "_overview" if request.headers.get("HX-Target") == "overview" else "overview",
             rows=rows,
             progress=progress,
-            steps=steps(progress, [row.region for row in rows]),
+            regions=regions,
+            steps=steps(progress, regions),
             sentence=sentence(tenant, rows, progress),
             started=min(
                 (item.started_at for item in progress.operations if item.started_at), default=None
             ),
             key_id=get_key_id(tenant.id),
-            is_moving=any(item.state in ("due", "running") for item in progress.operations),
+            pace=pace(progress.operations),
             tab="overview",
         )
 
@@ -60,7 +64,7 @@ class VerifyNow(Page):
 
 
 class RetryOperation(Page):
-    """Let a failed step run again."""
+    """Let a failed step run again, and go back to the page that offered it."""
 
     needs = {"POST": Permission.FLEET}
 
@@ -72,5 +76,16 @@ class RetryOperation(Page):
             )
             messages.success(request, "The step will run again.")
         except Conflict as error:
-            messages.error(request, str(error))
+            say_error(request, error)
+        if request.POST.get("to") == "fleet":
+            return redirect("console:fleet")
+        if plan := _uuid(request.POST.get("to")):
+            return redirect("console:plan", slug=self.tenant.slug, plan_id=plan)
         return redirect("console:tenant", slug=self.tenant.slug)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from gateway.console.access import Permission
+from gateway.console.fleet import region_lines
 from gateway.console.forms import OnboardForm, add_problems
 from gateway.console.page import Page
 from tenants.errors import InputInvalid, TenantExists
@@ -37,6 +38,7 @@ class TenantList(Page):
             search=search,
             after=after,
             next=shown[-1].tenant.slug if len(found) > TENANTS_A_PAGE else None,
+            regions=region_lines(),
             is_moving=any(_is_moving(row) for row in shown),
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.kms.arn import key_arn, new_key_id
 from sandbox.kms.attachment import checked_policy
-from sandbox.kms.authorization import authorize_account
+from sandbox.kms.authorization import authorize_account, authorize_resource
 from sandbox.kms.call import Call
 from sandbox.kms.conditions import bypass_condition, spec_conditions, tag_conditions
 from sandbox.kms.errors import invalid, unsupported
@@ -34,7 +34,10 @@ def create_key(service: Service, call: Call) -> Answer:
     }
     authorize_account(call, "kms:CreateKey", conditions)
     if tags:
-        authorize_account(call, "kms:TagResource", conditions)
+        # On the key that is to be, so that a policy must cover every key of the account to cover this one ("Controlling
+        # access to tags", tagging keys when they are created).
+        arn = key_arn(call.region, call.account, key_set.key_id)
+        authorize_resource(call, "kms:TagResource", arn, conditions)
     service.require_room(call.region, call.account)
     key = RegionalKey(
         key_id=key_set.key_id,

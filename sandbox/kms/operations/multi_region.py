@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox.kms.arn import key_arn
 from sandbox.kms.attachment import checked_policy
-from sandbox.kms.authorization import authorize_account, authorize_key
+from sandbox.kms.authorization import authorize_account, authorize_key, authorize_resource
 from sandbox.kms.call import Call
 from sandbox.kms.conditions import bypass_condition, spec_conditions, tag_conditions
 from sandbox.kms.errors import Refusal, invalid, not_found, unsupported
@@ -119,7 +119,8 @@ def _authorize_replication(
     }
     authorize_account(call, "kms:CreateKey", conditions, region=region)
     if tags:
-        authorize_account(call, "kms:TagResource", conditions, region=region)
+        replica = key_arn(region, primary.account, primary.key_id)
+        authorize_resource(call, "kms:TagResource", replica, conditions, region=region)
 
 
 def _require_reachable(service: Service, region: str) -> None:

@@ -17,6 +17,7 @@ from tenants.models import ApiKey, OperatorKey
 from tenants.scope import fleet_scope, tenant_scope
 from tenants.selectors.access import ApiKeyView, view_of_key
 from tenants.services.audit import record_event
+from tenants.services.customers import need_customer
 from tenants.states import ApiScope
 
 _NAME_LENGTH = 100
@@ -38,12 +39,14 @@ def issue_api_key(
     expires_at: datetime | None = None,
     actor: Actor,
 ) -> IssuedKey:
-    """A new credential for a tenant app. Raises `InputInvalid` for an unknown scope, none at all, or a past expiry."""
+    """A new credential for a tenant app. Raises `InputInvalid` for an unknown scope, none at all, or a past expiry,
+    and `TenantIsPool`."""
     problems = [*_name_problems(name), *_scope_problems(scopes), *_expiry_problems(expires_at)]
     if problems:
         raise InputInvalid("The API key cannot be issued.", problems)
     token = new_token(TENANT_PREFIX)
     with tenant_scope(tenant_id, "write"):
+        need_customer(tenant_id)
         key = ApiKey.objects.create(
             tenant_id=tenant_id,
             name=name.strip(),

@@ -15,6 +15,7 @@ from tenants.models import Member, User
 from tenants.scope import tenant_scope
 from tenants.selectors.access import MemberView, view_of_member
 from tenants.services.audit import record_event
+from tenants.services.customers import need_customer
 from tenants.states import MemberRole
 
 _LONGEST_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, and our column
@@ -29,7 +30,7 @@ def add_member(
     """Give a person a place in the tenant, or another role there. Whoever has an account keeps its password.
 
     Raises `InputInvalid` for a bad address, role or password, and `Conflict` when the tenant would lose its last owner,
-    or for an account from elsewhere that this actor may not take in.
+    or for an account from elsewhere that this actor may not take in, and `TenantIsPool`.
     """
     _check(email, password, role)
     email = User.objects.normalise(email)
@@ -38,6 +39,7 @@ def add_member(
     is_vouched_for = known is not None and _is_vouched_for(known, password, actor)
     hashed = make_password(password) if known is None else ""
     with tenant_scope(tenant_id, "write"):
+        need_customer(tenant_id)
         user, is_new = User.objects.get_or_create(email=email, defaults={"password": hashed})
         member, added = Member.objects.get_or_create(
             tenant_id=tenant_id, user=user, defaults={"role": role}

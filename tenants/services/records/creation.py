@@ -15,6 +15,7 @@ from tenants.selectors.collections import StoredCollection
 from tenants.services.collections import find_target
 from tenants.services.records.limits import check_batch, check_new_id
 from tenants.services.records.rows import (
+    TAKEN,
     NewRecord,
     Place,
     insert_records,
@@ -100,6 +101,7 @@ def _draft(sealing: Sealing, target: StoredCollection, place: Place, record: Rec
     row = NewRecord(
         id=row_id,
         record_id=record_id,
+        version=_FIRST_VERSION,
         clear=checked.clear,
         parts=sealing.seal(checked.sealed, record_id, _FIRST_VERSION),
         tokens=sealing.tokens(checked.terms),
@@ -115,15 +117,12 @@ def _store(place: Place, rows: Sequence[NewRecord]) -> dict[str, RecordFault]:
     """
     if not rows:
         return {}
-    with tenant_scope(place.tenant_id, "write"):
+    with tenant_scope(place.tenant_id, "write", forwards=True):
         new = insert_records(place, rows)
-        clashing = insert_tokens(
-            place, ((row.id, token) for row in rows if row.id in new for token in row.tokens)
-        )
+        clashing = insert_tokens(place, (row for row in rows if row.id in new))
         if clashing:
             undo_records(place, clashing)
-        kept = [row for row in rows if row.id in new and row.id not in clashing]
-        put_parts(place, _FIRST_VERSION, ((row.id, part) for row in kept for part in row.parts))
+        put_parts(place, (row for row in rows if row.id in new and row.id not in clashing))
     faults = {
         row.record_id: RecordFault(RecordExists("A record of this id is there already."))
         for row in rows
@@ -131,9 +130,5 @@ def _store(place: Place, rows: Sequence[NewRecord]) -> dict[str, RecordFault]:
     }
     for row in rows:
         if row.id in clashing:
-            faults[row.record_id] = RecordFault(_not_unique())
+            faults[row.record_id] = RecordFault(ValueNotUnique(TAKEN))
     return faults
-
-
-def _not_unique() -> ValueNotUnique:
-    return ValueNotUnique("Another record holds the same value in a field that must be unique.")

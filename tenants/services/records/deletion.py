@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from tenants.errors import RecordNotFound, VersionConflict
+from tenants.errors import RecordNotFound
 from tenants.scope import tenant_scope
 from tenants.selectors import Caller
 from tenants.selectors.collections import load_collection
-from tenants.selectors.records import record_exists
+from tenants.services.records.expectation import ANYTHING, Expectation
 from tenants.services.records.limits import check_known_id
-from tenants.services.records.rows import Place, delete_record_row
+from tenants.services.records.rows import delete_record_row, lock_record
 from tenants.services.regions import check_region
 from tenants.states import ApiScope
 
 
 def delete_record(
-    *, caller: Caller, collection: str, record_id: str, expected_version: int | None
+    *, caller: Caller, collection: str, record_id: str, expected: Expectation = ANYTHING
 ) -> None:
-    """Delete the record; raises `RecordNotFound`, and `VersionConflict` where it has another version than expected.
+    """Delete the record; raises `RecordNotFound`, and `VersionConflict` where it is not what was expected.
 
     No key is asked: a Region that may neither encrypt nor decrypt may still delete.
     """
@@ -26,11 +24,10 @@ def delete_record(
     caller.need_active()
     check_region(caller, (), "encrypt")
     check_known_id(record_id)
-    with tenant_scope(caller.tenant_id, "write"):
+    with tenant_scope(caller.tenant_id, "write", forwards=True):
         target = load_collection(caller.tenant_id, collection)
-        place = Place(caller.tenant_id, target.id, datetime.now(UTC))
-        if delete_record_row(place, record_id, expected_version):
-            return
-        if record_exists(caller.tenant_id, target.id, record_id):
-            raise VersionConflict("The record has another version.")
-    raise RecordNotFound("No such record.")
+        found = lock_record(caller.tenant_id, target.id, record_id)
+        if found is None:
+            raise RecordNotFound("No such record.")
+        expected.check(found)
+        delete_record_row(caller.tenant_id, found.id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from crypto.errors import CryptoError
-from tenants.errors import AnswerFull, InputInvalid, RecordNotFound, TenantError
-from tenants.scope import tenant_scope
+from tenants.errors import AnswerFull, InputInvalid, RecordNotFound, TenantError, WriterMoved
+from tenants.scope import reads, tenant_scope
 from tenants.selectors import Caller
 from tenants.selectors.collections import StoredCollection, load_collection
 from tenants.selectors.records import (
@@ -35,6 +35,7 @@ def read_record(*, caller: Caller, collection: str, record_id: str) -> RecordVie
     return result
 
 
+@reads
 def read_records(
     *, caller: Caller, collection: str, record_ids: Sequence[str]
 ) -> list[RecordView | RecordFault]:
@@ -48,6 +49,7 @@ def read_records(
     return list(_answers(Sealing(caller, target), target, fetched, record_ids))
 
 
+@reads
 def list_records(*, caller: Caller, collection: str, after: str | None, limit: int) -> RecordPage:
     """A page of 1 to 500 records in the order of their ids, of about 8 MiB at most. One that does not open fails it."""
     check_reader(caller)
@@ -100,5 +102,7 @@ def _opened(
 ) -> RecordView | RecordFault:
     try:
         return open_record(sealing, target, record)
+    except WriterMoved:
+        raise  # the database is lost to all of them
     except (TenantError, CryptoError) as error:
         return RecordFault(error)

@@ -1,63 +1,81 @@
-"""Finds records by the equality of one searchable field."""
+"""Finds records by conditions on their fields: sealed ones by search tokens, clear ones by comparison."""
 
 from __future__ import annotations
 
-from crypto.part import JsonValue
-from tenants.errors import AnswerFull, InputInvalid
-from tenants.schema import Field
-from tenants.schema.values import RuleBroken
-from tenants.scope import tenant_scope
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from uuid import UUID
+
+from tenants.errors import InputInvalid
+from tenants.schema.conditions import Condition, SearchCondition, read_conditions
+from tenants.scope import reads, tenant_scope
 from tenants.selectors import Caller
-from tenants.selectors.collections import StoredCollection, load_collection
-from tenants.selectors.records import fetch_by_token
+from tenants.selectors.collections import find_collection
+from tenants.selectors.search import Criterion, fetch_found
 from tenants.services.records.limits import check_limit
 from tenants.services.records.reading import check_reader, open_record
-from tenants.services.records.views import RecordView
+from tenants.services.records.views import RecordPage, RecordView
 from tenants.services.sealing import Sealing
 from tenants.states import ApiScope
 
 
+@reads
 def search_records(
-    *, caller: Caller, collection: str, field: str, value: JsonValue, limit: int
-) -> list[RecordView]:
-    """At most `limit` (1 to 500) records whose field equals the value by the field's normaliser, oldest first.
+    *,
+    caller: Caller,
+    collection: str,
+    where: Sequence[SearchCondition],
+    limit: int,
+    after: str | None = None,
+) -> RecordPage:
+    """At most `limit` (1 to 500) records that meet all conditions, oldest first, those behind `after`.
+
+    One condition at least is `eq` or `in` on a searchable field, where equal means by its normaliser. The cost of one
+    call is bounded, in records that are looked at (2,000) and in bytes that are answered (8 MiB): a page may have fewer
+    records than there are, even none, while its `next` is not None.
 
     The API key needs both `records:search` and `records:read`, since whole records are answered. Raises `InputInvalid`
-    where the field is not searchable or the value is not of its type, `AnswerFull` beyond 8 MiB, and what reading
-    raises.
+    with every problem of the conditions, and what reading raises.
     """
     caller.need(ApiScope.RECORDS_SEARCH)
     check_reader(caller)
     check_limit(limit)
-    with tenant_scope(caller.tenant_id, "read"):
-        target = load_collection(caller.tenant_id, collection)
-    wanted = _searchable(target, field)
-    text = _text(wanted, value)
+    place = _place(after)
+    target = find_collection(caller.tenant_id, collection)
+    conditions = read_conditions(target.schema, where)
     sealing = Sealing(caller, target)
-    token = sealing.token(field, text)
+    criteria = [_criterion(sealing, condition) for condition in conditions]
     with tenant_scope(caller.tenant_id, "read"):
-        fetched = fetch_by_token(caller.tenant_id, target.id, field, token, limit)
-    if fetched.left_off:
-        raise AnswerFull("More is found than one answer takes: ask for fewer records.")
-    opened = [open_record(sealing, target, candidate) for candidate in fetched.records]
-    # A token is truncated, so that two values may share one; and an entry may have been tampered with.
-    return [record for record in opened if wanted.search_text(record.fields.get(field, "")) == text]
+        found = fetch_found(caller.tenant_id, target.id, criteria, after=place, limit=limit)
+    opened = [open_record(sealing, target, record) for record in found.records]
+    indexed = [condition for condition in conditions if condition.is_indexed]
+    records = [record for record in opened if _fits(record, indexed)]
+    return RecordPage(records, _cursor(found.next))
 
 
-def _searchable(target: StoredCollection, name: str) -> Field:
-    field = target.schema.fields.get(name)
-    if field is None or not field.searchable:
-        rule = "must be a searchable field of this collection"
-        raise InputInvalid("This field cannot be searched.", [("/field", rule)])
-    return field
+def _criterion(sealing: Sealing, condition: Condition) -> Criterion:
+    name = condition.field.name
+    return Criterion(
+        condition, tuple(sealing.token(name, text) for text in sorted(condition.texts))
+    )
 
 
-def _text(field: Field, value: JsonValue) -> str:
+def _fits(record: RecordView, conditions: Sequence[Condition]) -> bool:
+    """A token is truncated, so that two values may share one; and an entry may have been tampered with."""
+    return all(each.holds(record.fields.get(each.field.name)) for each in conditions)
+
+
+def _cursor(place: UUID | None) -> str | None:
+    return urlsafe_b64encode(place.bytes).decode().rstrip("=") if place else None
+
+
+def _place(cursor: str | None) -> UUID | None:
+    if cursor is None:
+        return None
     try:
-        field.check(value)
-    except RuleBroken as broken:
-        raise InputInvalid("The value cannot be searched for.", [("/value", str(broken))]) from None
-    if not (text := field.search_text(value)):
-        rule = f"must have something left after the normaliser {field.normaliser}"
-        raise InputInvalid("The value cannot be searched for.", [("/value", rule)])
-    return text
+        place = UUID(bytes=urlsafe_b64decode(f"{cursor}=="))
+    except ValueError:
+        place = None
+    if _cursor(place) != cursor:
+        raise InputInvalid("The page cannot begin there.", [("/after", "must be a page's next")])
+    return place

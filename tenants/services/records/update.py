@@ -1,4 +1,4 @@
-"""Changes single fields of a record. Only the parts that hold them are sealed anew."""
+"""Changes single fields of a record. Only the parts that hold them are opened and sealed anew."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from tenants.schema.check import check_size
 from tenants.scope import Mode, tenant_scope
 from tenants.selectors import Caller
 from tenants.selectors.collections import StoredCollection
-from tenants.selectors.records import StoredRecord, fetch_records
+from tenants.selectors.records import StoredRecord, fetch_to_change
 from tenants.services.collections import find_target
+from tenants.services.records.expectation import ANYTHING, Expectation
 from tenants.services.records.limits import check_known_id
-from tenants.services.records.reading import check_reader
 from tenants.services.records.rows import (
+    TAKEN,
+    NewRecord,
     Place,
     delete_parts,
     delete_tokens,
     insert_tokens,
     put_parts,
-    update_record_row,
+    update_records,
 )
-from tenants.services.records.views import RecordView
-from tenants.services.sealing import NewPart, NewToken, Sealing
+from tenants.services.records.views import RecordVersion
+from tenants.services.regions import check_region
+from tenants.services.sealing import NewToken, Sealing
 from tenants.states import ApiScope
 
 # This Region's reader first, since nothing is faster; then what is committed, until nobody was quicker than we.
@@ -44,16 +47,26 @@ class _Change:
     record_id: str
     checked: CheckedFields
     tokens: list[NewToken]
-    expected_version: int | None
+    expected: Expectation
+
+    @property
+    def touched(self) -> list[str]:
+        """The classifications whose parts are sealed anew."""
+        given = self.checked.names
+        return [name for name, fields in self.target.schema.parts.items() if fields & given]
+
+    @property
+    def opened(self) -> list[str]:
+        """Those of them that have a field which stays as it is."""
+        given, parts = self.checked.names, self.target.schema.parts
+        return [name for name in self.touched if not parts[name] <= given]
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """The record after the change. `parts` are those to store, `gone` the classifications without any field left."""
+    """The record after the change, and the classifications of which no field is left."""
 
-    clear: dict[str, JsonValue]
-    sealed: dict[str, dict[str, JsonValue]]
-    parts: list[NewPart]
+    row: NewRecord
     gone: list[str]
 
 
@@ -63,62 +76,77 @@ def update_record(
     collection: str,
     record_id: str,
     fields: Mapping[str, JsonValue],
-    expected_version: int | None,
-) -> RecordView:
+    expected: Expectation = ANYTHING,
+) -> RecordVersion:
     """Change the given fields of a record and leave the others; null empties an optional field.
 
-    The answer holds all fields, so the API key needs `records:read` beside `records:write`. Raises `VersionConflict`
-    where the record has another version than `expected_version`, or (without one) changes faster than we can; and what
-    reading and creating raise.
+    Of the sealed parts, those are opened of which some fields are given and some are not, so that is what this Region
+    must be allowed to decrypt. Nothing is answered but the version. Raises `VersionConflict` where the record is not
+    what was expected, or (where nothing was) changes faster than we can; and what reading and creating raise.
     """
     caller.need(ApiScope.RECORDS_WRITE)
-    check_reader(caller)
+    caller.need_active()
+    check_region(caller, (), "encrypt")
     check_known_id(record_id)
     target = find_target(caller, collection)
     checked = target.schema.check(fields, partial=True)
     sealing = Sealing(caller, target)
-    tokens = sealing.tokens(checked.terms)
-    change = _Change(caller, target, sealing, record_id, checked, tokens, expected_version)
+    change = _Change(
+        caller=caller,
+        target=target,
+        sealing=sealing,
+        record_id=record_id,
+        checked=checked,
+        tokens=sealing.tokens(checked.terms),
+        expected=expected,
+    )
     for mode in _ATTEMPTS:
         try:
             return _attempt(change, mode)
         except (RecordNotFound, VersionConflict) as error:
-            final = isinstance(error, RecordNotFound) or expected_version is not None
+            final = isinstance(error, RecordNotFound) or expected != ANYTHING
             if final and mode == "latest":
                 raise
     raise VersionConflict("The record keeps changing; try again.")
 
 
-def _attempt(change: _Change, mode: Mode) -> RecordView:
+def _attempt(change: _Change, mode: Mode) -> RecordVersion:
     tenant_id, target = change.caller.tenant_id, change.target
     with tenant_scope(tenant_id, mode):
-        fetched = fetch_records(tenant_id, target.id, [change.record_id])
-    if not fetched.records:
+        found = fetch_to_change(
+            tenant_id, target.id, change.record_id, opened=change.opened, touched=change.touched
+        )
+    if found is None:
         raise RecordNotFound("No such record.")
-    [stored] = fetched.records
-    if change.expected_version not in (None, stored.version):
-        raise VersionConflict("The record has another version.")
-    result = _apply(change, stored)
+    stored = found.record
+    change.expected.check(stored)
+    result = _apply(change, stored, found.beside)
     place = Place(tenant_id, target.id, datetime.now(UTC))
-    _write(change, stored, result, place)
-    shown = target.schema.present(result.clear, result.sealed)
-    return RecordView(stored.record_id, stored.version + 1, shown, stored.created_at, place.at)
+    _write(change, result, place)
+    return RecordVersion(stored.record_id, result.row.version, stored.created_at, place.at)
 
 
-def _apply(change: _Change, stored: StoredRecord) -> _Result:
-    """Merge the change into the opened record and seal the touched parts. No transaction is open."""
-    checked, schema = change.checked, change.target.schema
-    sealed = change.sealing.open(stored)
-    touched = set(checked.sealed) | {
-        schema.fields[name].classification for name in checked.emptied if schema.fields[name].sealed
+def _apply(change: _Change, stored: StoredRecord, beside: int) -> _Result:
+    """Merge the change into what is opened of the record and seal the touched parts. No transaction is open."""
+    checked = change.checked
+    sealed = change.sealing.open(stored, change.opened)
+    touched = {
+        name: _merged(sealed.get(name, {}), checked.sealed.get(name, {}), checked.emptied)
+        for name in sorted(change.touched)
     }
-    for name in touched:
-        sealed[name] = _merged(sealed.get(name, {}), checked.sealed.get(name, {}), checked.emptied)
     clear = _merged(stored.clear, checked.clear, checked.emptied)
-    check_size(schema.present(clear, sealed))
-    kept = {name: sealed[name] for name in sorted(touched) if sealed[name]}
-    parts = change.sealing.seal(kept, change.record_id, stored.version + 1)
-    return _Result(clear, sealed, parts, gone=sorted(touched - kept.keys()))
+    check_size(change.target.schema.present(clear, touched), beside=beside)
+    kept = {name: part for name, part in touched.items() if part}
+    version = stored.version + 1
+    row = NewRecord(
+        id=stored.id,
+        record_id=stored.record_id,
+        version=version,
+        clear=clear,
+        parts=change.sealing.seal(kept, change.record_id, version),
+        tokens=change.tokens,
+    )
+    return _Result(row, gone=sorted(touched.keys() - kept.keys()))
 
 
 def _merged(
@@ -127,21 +155,14 @@ def _merged(
     return {name: value for name, value in {**old, **new}.items() if name not in emptied}
 
 
-def _write(change: _Change, stored: StoredRecord, result: _Result, place: Place) -> None:
+def _write(change: _Change, result: _Result, place: Place) -> None:
     """One transaction, which leaves nothing when the record has changed meanwhile or a unique value is taken."""
-    checked = change.checked
-    touched = [
-        *checked.emptied,
-        *checked.clear,
-        *(n for part in checked.sealed.values() for n in part),
-    ]
-    with tenant_scope(place.tenant_id, "write"):
-        if not update_record_row(place, stored.id, stored.version, result.clear):
+    row = result.row
+    with tenant_scope(place.tenant_id, "write", forwards=True):
+        if not update_records(place, [row]):
             raise VersionConflict("The record has changed meanwhile.")
-        delete_tokens(place, stored.id, touched)
-        if insert_tokens(place, ((stored.id, token) for token in change.tokens)):
-            raise ValueNotUnique(
-                "Another record holds the same value in a field that must be unique."
-            )
-        put_parts(place, stored.version + 1, ((stored.id, part) for part in result.parts))
-        delete_parts(place, stored.id, result.gone)
+        delete_tokens(place, row.id, sorted(change.checked.names))
+        if insert_tokens(place, [row]):
+            raise ValueNotUnique(TAKEN)
+        put_parts(place, [row])
+        delete_parts(place, row.id, result.gone)

@@ -9,6 +9,7 @@ from datetime import datetime
 from crypto.errors import CryptoError
 from crypto.part import JsonValue
 from tenants.errors import TenantError
+from tenants.services.records.expectation import ANYTHING, Expectation
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,25 @@ class RecordInput:
 
     id: str | None
     fields: Mapping[str, JsonValue] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPut:
+    """A record to create, or to put in the place of the one of this id, all of it."""
+
+    id: str
+    fields: Mapping[str, JsonValue] = field(repr=False)
+    expected: Expectation = ANYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class RecordVersion:
+    """What became of a record by a change, without its fields: whoever may write need not be one who may read."""
+
+    id: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +59,7 @@ class RecordFault:
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """Some records in the order of their ids. `next` goes on from here as `after`; None at the end."""
+    """Some records. `next` goes on from here as `after`; None at the end."""
 
     records: list[RecordView]
     next: str | None

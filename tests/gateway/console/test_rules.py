@@ -88,4 +88,4 @@ def test_a_rule_cannot_be_changed_while_the_tenant_is_onboarded() -> None:
         reverse("console:rule", args=[initech.slug, "us-east-2"]), {"decrypt": "none"}
     )
     assert answer.status_code == 422
-    assert "not active" in text(answer)
+    assert "The tenant is onboarding." in text(answer)
