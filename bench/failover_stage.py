@@ -67,6 +67,12 @@ class Stage:
         with connect(self.home, self.ports, region, database="gateway") as session:
             return {key for (key,) in session.execute(query, [self._tenant])}
 
+    def reported_since(self, moment: float) -> set[str]:
+        """The Regions whose worker has reported its lag to the writer since then."""
+        query = "select region from tenants_regionstatus where measured_at > to_timestamp(%s)"
+        with connect(self.home, self.ports, self.writer, database="gateway") as session:
+            return {region for (region,) in session.execute(query, [moment])}
+
     def kill(self, region: str) -> None:
         """End its database, KMS, gateway and worker as a power cut would."""
         kill_region(self.home, self.ports, region, list(Part))

@@ -296,7 +296,7 @@ class WriterMoveUnreachable(TenantError):
 
 
 class WriterMoveUnfinished(TenantError):
-    """The writer was told to move and has not arrived in time. RDS goes on by itself: look before you repeat anything."""
+    """The writer was told to move and has not arrived in time. RDS goes on by itself: look before you try again."""
 
     code = "writer_move_unfinished"
 

@@ -98,7 +98,7 @@ def role_policies(deployment: Deployment) -> dict[str, Document]:
 
 
 def trust_template(deployment: Deployment) -> Document:
-    """Who may assume a role: where to begin, for tasks of Amazon ECS. Replace the principal by what runs the gateway."""
+    """Who may assume a role: where to begin, for tasks of Amazon ECS. Replace the principal by your own."""
     return _document(
         [
             {

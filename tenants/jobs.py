@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +38,7 @@ _MOST_REMEMBERED = 20_000
 _MARGIN_SECONDS = 0.03
 # After a failure nothing is sent for a while, so that a broker that is down delays one request and not each.
 _REST_SECONDS = 10.0
+_kept: ContextVar[list[tuple[UUID, UUID]] | None] = ContextVar("kept_operation", default=None)
 _log = structlog.get_logger(__name__)
 
 
@@ -106,12 +110,29 @@ def enqueue_operation(
     """
     if run_region not in settings.GATEWAY_BROKER_REGIONS:
         return
-    arguments = [str(tenant_id), str(operation_id)]
-    transaction.on_commit(
-        lambda: _broker.send(operation_id, arguments, run_region, countdown, again=again),
-        using=consistency.WRITER,
-        robust=True,
-    )
+
+    def send() -> None:
+        kept = _kept.get()
+        at_once = run_region == settings.GATEWAY_REGION and not countdown and not again
+        if kept is not None and not kept and at_once:
+            kept.append((tenant_id, operation_id))
+            return
+        arguments = [str(tenant_id), str(operation_id)]
+        _broker.send(operation_id, arguments, run_region, countdown, again=again)
+
+    transaction.on_commit(send, using=consistency.WRITER, robust=True)
+
+
+@contextmanager
+def keeping_one() -> Iterator[list[tuple[UUID, UUID]]]:
+    """Inside, the first operation that becomes due in this Region is not sent but kept, as tenant and operation, for
+    this worker to go on with. Should it die first, the sweep finds what was not sent."""
+    kept: list[tuple[UUID, UUID]] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
 
 
 def enqueue_orphans(*, region: str, token: str = "") -> None:

@@ -138,6 +138,7 @@ def _events(work: Work, arn: KeyArn, *, wanted: bool) -> list[dict[str, Any]]:
     if wanted and tries < _TRIES and not any(event.name == "DeleteKey" for event in found):
         note(work, trail_tries=tries + 1)
         raise NotYet(_PAUSE_SECONDS)
+    found.reverse()  # the trail has the newest first; of two at the same second the order stays
     return [
         {
             "name": event.name,
@@ -146,7 +147,7 @@ def _events(work: Work, arn: KeyArn, *, wanted: bool) -> list[dict[str, Any]]:
             "request_id": event.request_id,
             "by": event.by,
         }
-        for event in sorted(found[::-1], key=lambda event: event.at)
+        for event in sorted(found, key=lambda event: event.at)
         if not event.error
     ]
 

@@ -45,6 +45,7 @@ def test_a_region_is_lost_under_load_and_another_takes_over(stage: Stage) -> Non
         done_at = time.time()
         stage.until(lambda: writes_after(load, done_at) > 100)
     assert load.failed_reads == []
+    stage.until(lambda: stage.reported_since(done_at) == {TARGET, THIRD})  # workers and beat go on
     present = stage.stored(TARGET)
     assert received <= present, "what the new writer had received is there"
     lost = {key: at for key, at in load.acknowledged.items() if key not in present}
@@ -62,11 +63,13 @@ def test_a_region_is_lost_under_load_and_another_takes_over(stage: Stage) -> Non
 def test_the_lost_region_comes_back_as_a_replica_and_serves(stage: Stage) -> None:
     stage.bring_back(PRIMARY)
     assert stage.writer == TARGET
+    back_at = time.time()
     with running(stage.urls(*REGIONS), stage.token, stage.known, writers=1, readers=1) as load:
         stage.until(lambda: all(len(each.acknowledged) > 20 for each in load.writers))
     assert load.failed_reads == []
     stage.until(lambda: all(load.acknowledged.keys() <= stage.stored(each) for each in REGIONS))
     assert stage.stored(PRIMARY) == stage.stored(TARGET) == stage.stored(THIRD)
+    stage.until(lambda: stage.reported_since(back_at) == set(REGIONS))
 
 
 def test_a_switchover_under_load_loses_nothing(stage: Stage) -> None:

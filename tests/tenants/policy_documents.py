@@ -57,7 +57,7 @@ _HEAD = """\
 What a Region may do with a tenant's key is said by its key policy, and KMS enforces it. The gateway compiles each
 tenant's Region rules into one document for each Region. Below are those of two tenants in three Regions, each statement
 with what it means; `manage.py key_policy SLUG REGION` shows the same of your own tenants, `--applied` what KMS holds,
-and `--diff` where the two differ. A test keeps this page up to date, and all documents are read by cfn-lint and policy_sentry.
+and `--diff` where the two differ. A test keeps this page up to date, and cfn-lint and policy_sentry read all documents.
 
 A role may do with a key what both Regions may: its own, and that of the key. So a Region that stands in for another's
 outage gets no more there than at home, and one that may decrypt nothing decrypts nowhere.

@@ -9,16 +9,17 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 from structlog.testing import capture_logs
 
-from tenants import jobs
+from tenants import jobs, tasks
 from tenants.models.base import new_id
 from tenants.request import request_id
 from tenants.scope import tenant_scope
-from tenants.selectors import TenantView, list_audit_events
+from tenants.selectors import TenantView, get_progress, list_audit_events
 from tenants.services import operations
+from tenants.services.work import Continue, NotYet
 from tenants.states import OperationKind
 from tenants.tasks import run_operation, sweep_operations
 from tests.cast import Cast
-from tests.tenants.plans import step
+from tests.tenants.plans import Fake, handled_by, raising, step
 
 
 @pytest.fixture
@@ -181,6 +182,38 @@ def test_a_job_that_is_run_names_its_operation_in_the_audit_log(cast: Cast) -> N
     events = list_audit_events(tenant.id, before=None, limit=10)
     assert [one.request_id for one in events if one.action == "key.created"] == [str(first.id)]
     assert request_id.get() == before
+
+
+def test_a_worker_goes_on_with_what_its_step_makes_due_and_sends_the_rest(
+    sent: list[dict[str, Any]], cast: Cast
+) -> None:
+    tenant = cast.initech()
+    first = step(tenant, OperationKind.CREATE_PRIMARY_KEY)
+    sent.clear()
+    create, replicate = Fake(), Fake()
+    done = {OperationKind.CREATE_PRIMARY_KEY: create, OperationKind.REPLICATE_KEY: replicate}
+    with handled_by({**done, OperationKind.AWAIT_ENABLED: Fake(does=raising(NotYet(60)))}):
+        run_operation(str(tenant.id), str(first.id))
+    assert (len(create.seen), len(replicate.seen)) == (1, 1)
+    [other] = [
+        one
+        for one in get_progress(tenant.id).operations
+        if one.kind == OperationKind.REPLICATE_KEY and one.state == "due"
+    ]
+    assert [job["args"] for job in sent] == [[str(tenant.id), str(other.id)]]
+
+
+def test_a_step_of_many_parts_lets_others_have_their_turn(
+    sent: list[dict[str, Any]], cast: Cast
+) -> None:
+    tenant = cast.initech()
+    first = step(tenant, OperationKind.CREATE_PRIMARY_KEY)
+    sent.clear()
+    endless = Fake(does=raising(Continue(done=1, total=10**6)))
+    with handled_by({OperationKind.CREATE_PRIMARY_KEY: endless}):
+        run_operation(str(tenant.id), str(first.id))
+    assert len(endless.seen) == tasks._MOST_IN_A_ROW
+    assert [job["args"][1] for job in sent] == [str(first.id)]
 
 
 def test_the_sweep_of_a_worker_is_that_of_its_own_region(
