@@ -82,7 +82,7 @@ switchover failover:
 
 .PHONY: test
 test: .venv/.installed .venv-aws/.installed ## Run the tests on real servers, two at a time [ARGS="-k search -n 0"]
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: check check-format check-lint check-types check-layers check-django
 check: check-format check-lint check-types check-layers check-django ## Check format, lint, types, layers, migrations

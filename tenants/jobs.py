@@ -31,8 +31,9 @@ FIND_ORPHANS = "tenants.find_orphans"
 SWEEP_AHEAD_SECONDS: Final = 3.5
 # A message older than this is of no use: the sweep has sent another.
 _EXPIRES_SECONDS = 60
-# While a queue is long, what waits in it is not sent again by every sweep.
+# How long a message may wait in its queue before another is sent.
 _AGAIN_SECONDS = 15.0
+_SAME_MOMENT_SECONDS = 1.0
 _MOST_REMEMBERED = 20_000
 # A message for a moment comes a little later, so that the database's clock has certainly reached it.
 _MARGIN_SECONDS = 0.03
@@ -47,26 +48,28 @@ class _Broker:
 
     def __init__(self) -> None:
         self._resting_until = 0.0
-        self._expected: dict[
-            UUID, float
-        ] = {}  # operation -> when this process's message for it comes
+        # Operation -> for which moment this process last sent it, and when.
+        self._sent: dict[UUID, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
     def send(
-        self, operation_id: UUID, arguments: list[str], queue: str, countdown: float, *, again: bool
+        self, operation_id: UUID, arguments: list[str], queue: str, due_in: float, *, again: bool
     ) -> None:
+        now = time.monotonic()
         with self._lock:
-            now = time.monotonic()
-            if now < self._resting_until:
+            if now < self._resting_until or (again and self._waits(operation_id, now, due_in)):
                 return
-            if again and now - self._expected.get(operation_id, -_AGAIN_SECONDS) < _AGAIN_SECONDS:
-                return
-            if len(self._expected) >= _MOST_REMEMBERED:
-                self._expected.clear()
-            self._expected[operation_id] = now + countdown
-        if not self.send_task(RUN_OPERATION, arguments, queue, countdown):
+            if len(self._sent) >= _MOST_REMEMBERED:
+                self._sent.clear()
+            self._sent[operation_id] = (now + due_in, now)
+        if not self.send_task(RUN_OPERATION, arguments, queue, max(0.0, due_in)):
             with self._lock:
-                self._expected.pop(operation_id, None)
+                self._sent.pop(operation_id, None)
+
+    def _waits(self, operation_id: UUID, now: float, due_in: float) -> bool:
+        """Whether a message for the same moment is still in its queue, or may be."""
+        due_at, sent_at = self._sent.get(operation_id, (0.0, -_AGAIN_SECONDS))
+        return abs(now + due_in - due_at) < _SAME_MOMENT_SECONDS and now - sent_at < _AGAIN_SECONDS
 
     def send_task(
         self, name: str, arguments: list[str], queue: str, countdown: float = 0.0
@@ -99,13 +102,13 @@ def enqueue_operation(
     tenant_id: UUID,
     operation_id: UUID,
     run_region: str,
-    countdown: float = 0.0,
+    due_in: float = 0.0,
     again: bool = False,
 ) -> None:
     """Send the operation to that Region's workers once the transaction around this has committed, if any.
 
-    It is to be run after `countdown` seconds. With `again`, nothing is sent while a message of this process for the
-    same operation has come in the last seconds or is still to come.
+    It is to be run in `due_in` seconds, at once where it has been due. With `again`, nothing is sent if this process
+    has just sent it for the same moment: while a queue is long, what waits in it is not sent by every sweep.
     Nothing is sent to a Region that this process's broker does not serve: that Region's own sweep picks it up.
     """
     if run_region not in settings.GATEWAY_BROKER_REGIONS:
@@ -113,12 +116,12 @@ def enqueue_operation(
 
     def send() -> None:
         kept = _kept.get()
-        at_once = run_region == settings.GATEWAY_REGION and not countdown and not again
+        at_once = run_region == settings.GATEWAY_REGION and not due_in and not again
         if kept is not None and not kept and at_once:
             kept.append((tenant_id, operation_id))
             return
         arguments = [str(tenant_id), str(operation_id)]
-        _broker.send(operation_id, arguments, run_region, countdown, again=again)
+        _broker.send(operation_id, arguments, run_region, due_in, again=again)
 
     transaction.on_commit(send, using=consistency.WRITER, robust=True)
 

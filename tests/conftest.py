@@ -45,6 +45,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[STACK].stop()
 
 
+# Files that let days pass in KMS, or have a key wait there for its deletion. The stand-in has one clock for the whole
+# run, so they must not run side by side.
+DAYS = frozenset(
+    {
+        *("test_ends", "test_ends_of_tiers", "test_offboarding", "test_revocation", "test_danger"),
+        *("test_region_removal", "test_region_return", "test_region_tiers", "test_tenant_regions"),
+        *("test_orphans", "test_key_moves", "test_key_move_load", "test_commands_regions"),
+    }
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process a file, since tests of a file share what they make; and one for all that turn the clock of KMS."""
+    for item in items:
+        group = "days" if item.path.stem in DAYS else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Stack:
     """Where the servers are; `stack.env("worker", region)` is the environment of an extra process on them."""

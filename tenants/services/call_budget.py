@@ -27,16 +27,19 @@ from django.db import connections
 from crypto.part import JsonValue
 from tenants.errors import CallQuotaReached
 from tenants.kms.quotas import Charge, charges
-from tenants.scope import fleet_scope, scope_alias
+from tenants.scope import fleet_scope, give_back_connections, scope_alias
 from tenants.services.work import SLOTS, NotYet, Work
 
-# A worker waits so long; what is further off is put back.
-NEAR_SECONDS: Final = 2.0
+# A worker waits so long; what is further off is put back. Were it longer, all threads could be waiting while the time
+# of others comes.
+NEAR_SECONDS: Final = 0.5
+# What of a quota is used: calls that come later than their slots leave a debt, which the rest pays off.
+USED: Final = 0.97
 # How far a quota may be used ahead after a pause, so that calls which take from several need not come in one order.
 # AWS counts in intervals of a second: the rest of it is for calls that come later than their slots.
 BURST_SECONDS: Final = 0.25
 # A slot that was missed by more is not used: many such at once would be a burst.
-_LATE: Final = timedelta(seconds=10)
+_LATE: Final = timedelta(seconds=5)
 
 _RESERVE = """
     with wanted as (
@@ -124,7 +127,9 @@ def before_call(region: str, operation: str, parameters: Mapping[str, Any]) -> N
         slot = _reserve(taken)
     seconds = (slot - _now()).total_seconds()
     if seconds <= NEAR_SECONDS:
-        time.sleep(max(0.0, seconds))
+        if seconds > 0:
+            give_back_connections()
+            time.sleep(seconds)
         return
     if turns is None:
         raise CallQuotaReached(f"{operation} in {region} has a free slot in {seconds:.0f} s.")
@@ -139,7 +144,7 @@ def _reserve(taken: list[Charge]) -> datetime:
     parameters: dict[str, Any] = {
         "regions": [charge.region for charge in taken],
         "apis": [charge.api for charge in taken],
-        "seconds": [charge.seconds for charge in taken],
+        "seconds": [charge.seconds / USED for charge in taken],
         "burst": BURST_SECONDS,
     }
     with fleet_scope("write"), connections[scope_alias()].cursor() as cursor:

@@ -106,7 +106,7 @@ def put_back(work: Work, seconds: float, facts: Result, **fields: object) -> Non
                 tenant_id=work.tenant_id,
                 operation_id=work.operation_id,
                 run_region=settings.GATEWAY_REGION,
-                countdown=seconds,
+                due_in=seconds,
             )
 
 

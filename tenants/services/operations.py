@@ -70,7 +70,7 @@ def sweep_operations(*, region: str) -> int:
             tenant_id=tenant_id,
             operation_id=operation_id,
             run_region=region,
-            countdown=max(0.0, ahead.total_seconds()),
+            due_in=ahead.total_seconds(),
             again=True,
         )
     return len(found)

@@ -138,7 +138,6 @@ _WAYS_BACK: Final = {
     PlanKind.REVOCATION: "restore the tenant",
     PlanKind.RESTORATION: "revoke the tenant again, or retry what has failed",
     PlanKind.OFFBOARDING: "call the tenant's end off",
-    PlanKind.REGION_REMOVED: "cancel the removal of the Region",
 }
 
 

@@ -122,7 +122,5 @@ class Product:
         )
         # Any: the stubs know each service by a literal name only.
         session: Any = boto3.Session(botocore_session=core, profile_name=ADMIN)
-        endpoint = self.ports.parameters if service == "ssm" else self.ports.kms(region)
-        return session.client(
-            service, region_name=region, endpoint_url=f"http://127.0.0.1:{endpoint}"
-        )
+        endpoint = f"http://127.0.0.1:{self.ports.kms(region)}"
+        return session.client(service, region_name=region, endpoint_url=endpoint)

@@ -126,11 +126,13 @@ def test_a_replica_waits_for_both_of_its_quotas_and_none_runs_ahead() -> None:
     use_up("CreateKey", 10, EUROPE)
     slots = reserved("ReplicateKey", 16, ReplicaRegion=EUROPE)
     # Two keys each at 5 a second, whatever the home Region has left.
-    assert (slots[-1] - slots[0]).total_seconds() == pytest.approx(15 * 0.4, abs=0.1)
+    assert (slots[-1] - slots[0]).total_seconds() == pytest.approx(
+        15 * 0.4 / call_budget.USED, abs=0.1
+    )
     assert (slots[0] - datetime.now(UTC)).total_seconds() > 8
     with fleet_scope("latest"):
         home = CallBudget.objects.get(region=OURS + HOME, api="ReplicateKey")
-    assert slots[-1] < home.next_at <= slots[-1] + timedelta(seconds=0.4)
+    assert slots[-1] < home.next_at <= slots[-1] + timedelta(seconds=0.45)
 
 
 def test_what_was_not_used_long_ago_is_no_credit() -> None:
@@ -147,12 +149,12 @@ def naps() -> Iterator[list[float]]:
 
 
 def test_a_slot_that_is_near_is_waited_for(settings: Any) -> None:
-    settings.GATEWAY_CALL_QUOTAS = {API: 1.0}
+    settings.GATEWAY_CALL_QUOTAS = {API: 2.0}
     with naps() as found:
         before_call(HOME, API, {})
         before_call(HOME, API, {})
-    assert found[0] == 0
-    assert 0.2 < found[1] < 1
+    [waited] = found
+    assert 0.2 < waited <= 0.5
 
 
 def test_outside_of_an_operation_a_slot_that_is_far_is_an_error_that_says_when() -> None:
@@ -185,7 +187,7 @@ def test_a_slot_that_is_far_puts_the_operation_back_and_is_kept(cast: Cast) -> N
         taken_before = next_free()
         assert run(initech, first).state == OperationState.DONE
         assert next_free() == taken_before, "it must not queue up twice"
-    assert found == [0]
+    assert found == [], "nor wait"
     assert SLOTS not in row(initech, first.id).result
 
 
@@ -210,7 +212,7 @@ def test_a_slot_that_was_missed_by_far_is_not_used(cast: Cast) -> None:
     with handled_by({CREATE: calling(API)}), naps():
         run(initech, first)
         noted = row(initech, first.id).result
-        long_ago = (datetime.now(UTC) - timedelta(seconds=11)).isoformat()
+        long_ago = (datetime.now(UTC) - timedelta(seconds=6)).isoformat()
         make_due(initech, first.id, result={**noted, SLOTS: dict.fromkeys(noted[SLOTS], long_ago)})
         assert run(initech, first).state == OperationState.DUE
     assert seconds_to_wait(initech, first.id) > 90

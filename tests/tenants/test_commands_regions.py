@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,10 @@ from django.db import connections
 
 from crypto.errors import KeyAccessDenied
 from tenants.management import terminal
-from tenants.models import KeyOperation, Tenant
-from tenants.scope import fleet_scope
-from tenants.selectors import TenantView, get_progress, get_tenant, list_region_rules
+from tenants.models import KeyOperation
+from tenants.selectors import TenantView, get_progress, get_tenant, list_region_rules, region_fleet
 from tenants.selectors.region_fleet import count_fleet
-from tenants.states import OperationKind, OperationState, PlanKind, TenantState
+from tenants.states import OperationKind, PlanKind
 from tests.cast import EVERYWHERE, Cast, let_time_pass, run_due, run_plan
 from tests.tenants.plans import Fake, handled_by, raising
 from tests.tenants.standing import stands_in
@@ -43,18 +43,25 @@ def as_json(name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture
-def alone() -> Iterator[None]:
-    """No other test's tenant is active or has work, so that a wave over all tenants is over those of this test."""
-    with fleet_scope("write"):
-        others = Tenant.objects.filter(state=TenantState.ACTIVE)
-        ids = list(others.values_list("id", flat=True))
-        others.update(state=TenantState.REVOKED)
-        KeyOperation.objects.filter(
-            state__in=[OperationState.DUE, OperationState.RUNNING, OperationState.FAILED]
-        ).update(state=OperationState.PAUSED)
-    yield
-    with fleet_scope("write"):
-        Tenant.objects.filter(id__in=ids).update(state=TenantState.ACTIVE)
+def alone(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The stem of slugs that are the whole fleet in this test: other tests have tenants and work in the same tables."""
+    stem = f"fleet-{secrets.token_hex(3)}"
+    fleet = region_fleet._FLEET.replace(
+        "where t.slug >", f"where t.slug like '{stem}%%' and t.slug >"
+    )
+    monkeypatch.setattr(region_fleet, "_FLEET", fleet)
+    everybody = KeyOperation.objects
+
+    class Fleet:
+        @staticmethod
+        def filter(**given: Any) -> Any:
+            return everybody.filter(tenant__slug__startswith=stem, **given)
+
+    class Rows:
+        objects = Fleet
+
+    monkeypatch.setattr(region_fleet, "KeyOperation", Rows)
+    return stem
 
 
 @contextmanager
@@ -159,9 +166,9 @@ def test_what_is_refused_is_said_and_ends_with_1(
     assert caught.value.returncode == 1
 
 
-def test_a_fleet_is_counted_and_its_hours_estimated(cast: Cast, alone: None) -> None:
+def test_a_fleet_is_counted_and_its_hours_estimated(cast: Cast, alone: str) -> None:
     for _ in range(3):
-        cast.onboard("acme", (US, EU), US, {})
+        cast.onboard(alone, (US, EU), US, {})
     cast.globex()
     cast.acme()
     cast.initech()
@@ -184,8 +191,8 @@ def test_a_fleet_is_counted_and_its_hours_estimated(cast: Cast, alone: None) -> 
     assert uses[US, "UpdatePrimaryRegion"]["calls"] == 4
 
 
-def test_a_region_is_added_to_the_whole_fleet_a_few_at_a_time(cast: Cast, alone: None) -> None:
-    tenants = [cast.onboard("acme", (US, EU), US, {}) for _ in range(4)]
+def test_a_region_is_added_to_the_whole_fleet_a_few_at_a_time(cast: Cast, alone: str) -> None:
+    tenants = [cast.onboard(alone, (US, EU), US, {}) for _ in range(4)]
     with workers(*tenants):
         code, found = as_json(
             "add_region", WEST, "--all", "--at-once", "2", "--wait", "--timeout", "120"
@@ -198,8 +205,8 @@ def test_a_region_is_added_to_the_whole_fleet_a_few_at_a_time(cast: Cast, alone:
     assert found["tenants"]["has_it"] == 4
 
 
-def test_a_wave_that_was_stopped_goes_on_where_it_was(cast: Cast, alone: None) -> None:
-    tenants = [cast.onboard("acme", (US, EU), US, {}) for _ in range(3)]
+def test_a_wave_that_was_stopped_goes_on_where_it_was(cast: Cast, alone: str) -> None:
+    tenants = [cast.onboard(alone, (US, EU), US, {}) for _ in range(3)]
     code, found = as_json("move_primary", EU, "--all", "--at-once", "1", "--wait", "--timeout", "1")
     assert (code, found["started"], found["active"]) == (terminal.UNFINISHED, 1, 1)
     assert count_fleet(PlanKind.PROMOTION, EU)["under_way"] == 1
@@ -211,9 +218,9 @@ def test_a_wave_that_was_stopped_goes_on_where_it_was(cast: Cast, alone: None) -
 
 
 def test_what_a_tenant_forbids_is_passed_over_and_what_fails_is_told(
-    cast: Cast, alone: None
+    cast: Cast, alone: str
 ) -> None:
-    busy, failing = (cast.onboard("acme", (US, EU), US, {}) for _ in range(2))
+    busy, failing = (cast.onboard(alone, (US, EU), US, {}) for _ in range(2))
     run("move_primary", EU, busy.slug)
     denied = Fake(does=raising(KeyAccessDenied("no")))
     with handled_by({OperationKind.APPLY_KEY_POLICY: denied}):

@@ -348,7 +348,7 @@ def test_what_is_put_back_for_a_short_while_is_sent_for_its_moment(
     monkeypatch.setattr(
         claims,
         "enqueue_operation",
-        lambda **job: sent.append((job["operation_id"], job["countdown"])),
+        lambda **job: sent.append((job["operation_id"], job["due_in"])),
     )
     first = step(initech, CREATE)
     with handled_by({CREATE: Fake(does=raising(NotYet(100)))}):
