@@ -24,7 +24,7 @@ def test_no_bytes_bring_out_anything_but_the_one_failure() -> None:
     run = subprocess.run(
         [
             *(sys.executable, "-m", "tests.judges.fuzz"),
-            *(f"-max_total_time={SECONDS}", "-rss_limit_mb=1024", "-timeout=10"),
+            *(f"-max_total_time={SECONDS}", "-rss_limit_mb=2048", "-timeout=10"),
         ],
         cwd=ROOT,
         timeout=SECONDS + 120,

@@ -169,9 +169,9 @@ def test_what_is_refused_is_said_and_ends_with_1(
 def test_a_fleet_is_counted_and_its_hours_estimated(cast: Cast, alone: str) -> None:
     for _ in range(3):
         cast.onboard(alone, (US, EU), US, {})
-    cast.globex()
-    cast.acme()
-    cast.initech()
+    cast.onboard(alone, (EU,), EU, {})
+    cast.onboard(alone, EVERYWHERE, US, {})
+    cast.start(alone, EVERYWHERE, US, {})
     code, found = as_json("add_region", WEST, "--all", "--dry-run")
     assert code == 0
     assert found["tenants"]["to_start"] == 4
