@@ -19,9 +19,8 @@ AUDIT = "gateway-audit"
 DATABASE_ADMIN = "database-admin"
 ADMINISTRATOR = "administrator"
 TENANT = "tenant"
-TENANT_ACCOUNT = (
-    "444455556666"  # a tenant's own: nothing here trusts it until a key policy names it
-)
+# A tenant's own account: nothing here trusts it until a key policy names it.
+TENANT_ACCOUNT = "444455556666"
 
 USE_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey")
 # No use of any key: what makes keys never opens data.

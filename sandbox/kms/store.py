@@ -77,9 +77,8 @@ class Store:
 
     def has_keys(self, region: str, account: str, count: int) -> bool:
         """Whether the account has that many keys in that Region, or more."""
-        keys = self._by_region[
-            region
-        ]  # counted one by one only where there are enough of all accounts
+        keys = self._by_region[region]
+        # Counted one by one only where there are enough of all accounts together.
         return len(keys) >= count <= sum(key.account == account for key in keys.values())
 
     def all_keys(self) -> list[RegionalKey]:

@@ -41,6 +41,7 @@ __all__ = [
     "WEST",
     "Cast",
     "document",
+    "grant",
     "refused",
     "role",
     "session",
@@ -238,6 +239,18 @@ class Cast:
     def settle(self) -> None:
         """Wait until a change counts everywhere: at once here, in a while on AWS."""
         time.sleep(SETTLE_SECONDS)
+
+
+def grant(
+    cast: Cast, arn: str, *operations: str, to: str = "nobody", **more: Any
+) -> dict[str, Any]:
+    """A grant by the operator to a role of the cast."""
+    client = cast.kms("operator", arn.split(":")[3])
+    made = client.create_grant(
+        KeyId=arn, GranteePrincipal=role(to), Operations=list(operations), **more
+    )
+    cast.settle()
+    return dict(made)
 
 
 @contextmanager

@@ -6,8 +6,12 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
+
+from tests.sandbox.kms_cast import Cast
+from tests.sandbox.kms_target import HOME, PREFIX, role
 
 _POLICY = "kms-conformance"
 
@@ -59,3 +63,24 @@ def assume(sts: Any, arn: str, *, patience: float = 0.0, **arguments: Any) -> di
                 "aws_secret_access_key": given["SecretAccessKey"],
                 "aws_session_token": given["SessionToken"],
             }
+
+
+def fresh_role(cast: Cast, *allowed: dict[str, Any], trust: str = "", **tags: str) -> str:
+    """A role that the operator may assume, unless `trust` says otherwise; its name without the prefix."""
+    name = f"made-{uuid4().hex[:12]}"
+    iam = cast.client("iam", "operator", HOME)
+    entry: dict[str, Any] = {"tags": tags}
+    if allowed:
+        entry["policy"] = {"Version": "2012-10-17", "Statement": list(allowed)}
+    make_role(iam, PREFIX + name, entry, assumed_by=role("operator"))
+    if trust:
+        iam.update_assume_role_policy(RoleName=PREFIX + name, PolicyDocument=trust)
+    cast.settle()
+    return name
+
+
+def become(cast: Cast, name: str, *, by: str = "operator", **arguments: Any) -> str:
+    """Assume the role; the session is one of the cast from then on."""
+    who = f"{name}-{uuid4().hex[:6]}"
+    cast.introduce(who, assume(cast.client("sts", by, HOME), role(name), **arguments))
+    return who

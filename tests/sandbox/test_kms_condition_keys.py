@@ -26,7 +26,7 @@ from tests.sandbox.kms_cast import (
     session,
     statement,
 )
-from tests.sandbox.test_kms_roles import become, fresh_role
+from tests.sandbox.kms_roles import become, fresh_role
 
 CONTEXT = {"tenant": "acme", "class": "pii"}
 S3 = f"s3.{HOME}.amazonaws.com"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sandbox.kms_cast import Cast, refused, role
-from tests.sandbox.test_kms_grants import grant
+from tests.sandbox.kms_cast import Cast, grant, refused, role
 
 
 def test_a_revoked_grant_allows_nothing_any_more(kms_cast: Cast) -> None:

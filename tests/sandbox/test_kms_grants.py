@@ -14,6 +14,7 @@ from tests.sandbox.kms_cast import (
     ROOT,
     WEST,
     Cast,
+    grant,
     refused,
     role,
     session,
@@ -23,18 +24,6 @@ from tests.sandbox.kms_cast import (
 
 ACME = {"tenant": "acme"}
 PII = {"tenant": "acme", "class": "pii"}
-
-
-def grant(
-    cast: Cast, arn: str, *operations: str, to: str = "nobody", **more: Any
-) -> dict[str, Any]:
-    """A grant by the operator to a role of the cast."""
-    client = cast.kms("operator", arn.split(":")[3])
-    made = client.create_grant(
-        KeyId=arn, GranteePrincipal=role(to), Operations=list(operations), **more
-    )
-    cast.settle()
-    return dict(made)
 
 
 def test_a_grant_lets_its_grantee_do_what_it_says_and_no_more(kms_cast: Cast) -> None:

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -29,31 +28,10 @@ from tests.sandbox.kms_cast import (
     session,
     statement,
 )
-from tests.sandbox.kms_roles import assume, delete_role, make_role
+from tests.sandbox.kms_roles import assume, become, delete_role, fresh_role
 from tests.sandbox.kms_target import PREFIX
 
 USE = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
-
-
-def fresh_role(cast: Cast, *allowed: dict[str, Any], trust: str = "", **tags: str) -> str:
-    """A role that the operator may assume, unless `trust` says otherwise; its name without the prefix."""
-    name = f"made-{uuid4().hex[:12]}"
-    iam = cast.client("iam", "operator", HOME)
-    entry: dict[str, Any] = {"tags": tags}
-    if allowed:
-        entry["policy"] = {"Version": "2012-10-17", "Statement": list(allowed)}
-    make_role(iam, PREFIX + name, entry, assumed_by=role("operator"))
-    if trust:
-        iam.update_assume_role_policy(RoleName=PREFIX + name, PolicyDocument=trust)
-    cast.settle()
-    return name
-
-
-def become(cast: Cast, name: str, *, by: str = "operator", **arguments: Any) -> str:
-    """Assume the role; the session is one of the cast from then on."""
-    who = f"{name}-{uuid4().hex[:6]}"
-    cast.introduce(who, assume(cast.client("sts", by, HOME), role(name), **arguments))
-    return who
 
 
 def test_a_session_is_its_role_to_key_policies_and_shows_its_name(kms_cast: Cast) -> None:
